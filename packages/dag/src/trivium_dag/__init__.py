@@ -1,0 +1,1 @@
+"""Flows: YAML and JSON graphs of steps, driven by the core."""

@@ -1,0 +1,1 @@
+"""The tables and statements that the SQL storages share."""
