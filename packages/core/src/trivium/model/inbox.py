@@ -1,0 +1,35 @@
+"""What comes to a run from outside. Others never write a run's journal: they put an item into its inbox."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from trivium.clock import Micros
+from trivium.ids import RunId
+from trivium.json import NULL, JsonText
+from trivium.model.runs import Cause
+
+
+class ItemKind(StrEnum):
+    SIGNAL = "signal"
+    CHILD_END = "child_end"
+    CANCEL = "cancel"
+    MESSAGE = "message"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One item. Items of a run are ordered by `seq`, which is the order of the commits that made them.
+
+    For a signal, `name` is the signal's name and `payload` its value. For a child's end, `name` is the child's id, and
+    `payload` is `{"status", "output", "error"}`. For a cancel, `payload` is the reason.
+    """
+
+    seq: int
+    run_id: RunId
+    kind: ItemKind
+    name: str
+    payload: JsonText = NULL
+    cause: Cause | None = None
+    created_at: Micros

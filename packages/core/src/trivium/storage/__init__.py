@@ -1,0 +1,1 @@
+"""Stores: the port, the in-memory one, and opening one by its URL."""
