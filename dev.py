@@ -5,8 +5,8 @@
     python3 dev.py test -k sql  pytest, with pytest's own arguments
     python3 dev.py --help       the rest
 
-Every command sets `.venv` up first; when nothing changed that costs a hash. It is made anew for another interpreter, and
-installed into again when a pyproject.toml or constraints.txt has changed.
+Every command sets `.venv` up first; when nothing changed that costs a hash. It is made anew for another interpreter,
+and installed into again when a pyproject.toml or constraints.txt has changed.
 """
 
 import sys
