@@ -3,9 +3,9 @@
 What a reader may try, runs; what does not run says why:
 
 * `python` blocks run in their order, in one namespace; `await` may stand at their top level.
-* `console` blocks are transcripts. A line `$ command` runs in a shell of its own, a line ending in a backslash goes on in
-  the next. It must exit 0. If lines of output follow, they must be what it prints (stdout and stderr together); `...` in
-  a line stands for anything, alone on a line for any lines.
+* `console` blocks are transcripts. A line `$ command` runs in a shell of its own (a line ending in a backslash goes on
+  in the next) and must exit 0. If lines of output follow, they must be what it prints (stdout and stderr together);
+  `...` in a line stands for anything, alone on a line for any lines.
 * `bash` and `sh` blocks are scripts and must exit 0.
 * Every other block is only looked at by readers.
 

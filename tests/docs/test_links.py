@@ -13,23 +13,24 @@ DOCUMENTS = sorted(
     for pattern in ("*.md", "docs/**/*.md", "packages/*/*.md", "examples/**/*.md", "benchmarks/**/*.md")
     for path in ROOT.glob(pattern)
 )
-CODE = re.compile(r"^ *(```+|~~~+).*?^ *\1[`~]* *$|`[^`\n]+`", re.MULTILINE | re.DOTALL)
+FENCED = re.compile(r"^ *(```+|~~~+).*?^ *\1[`~]* *$", re.MULTILINE | re.DOTALL)
+INLINE_CODE = re.compile(r"`[^`\n]+`")
 LINK = re.compile(r"\[[^\]]*\]\(<?(?P<inline>[^)\s>]+)[^)]*\)|^\[[^\]]+\]: *(?P<reference>\S+)", re.MULTILINE)
 HEADING = re.compile(r"^#{1,6} +(.+?) *#*$", re.MULTILINE)
 ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]*:")
 
 
 def relative_links(text: str) -> Iterator[str]:
-    for link in LINK.finditer(CODE.sub("", text)):
+    for link in LINK.finditer(INLINE_CODE.sub("", FENCED.sub("", text))):
         target = link["inline"] or link["reference"]
         if not ELSEWHERE.match(target):
             yield unquote(target)
 
 
 def anchors(text: str) -> set[str]:
-    """The anchors that a forge gives to headings: lower case, no punctuation, dashes for blanks, numbered when repeated."""
+    """What a forge makes of headings: lower case, no punctuation, dashes for blanks, numbered when repeated."""
     found: set[str] = set()
-    for heading in HEADING.findall(re.sub(r"^ *(```+|~~~+).*?^ *\1[`~]* *$", "", text, flags=re.MULTILINE | re.DOTALL)):
+    for heading in HEADING.findall(FENCED.sub("", text)):
         words = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading)
         slug = re.sub(r"[^\w\- ]", "", words.lower()).replace(" ", "-")
         number = 0
