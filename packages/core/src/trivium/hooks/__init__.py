@@ -2,6 +2,6 @@
 
 from trivium.hooks.discovery import Failure, PluginInfo
 from trivium.hooks.manager import Plugins
-from trivium.hooks.spec import Command, Observer, StorageFactory, hookimpl
+from trivium.hooks.spec import Command, StorageFactory, hookimpl
 
-__all__ = ["Command", "Failure", "Observer", "PluginInfo", "Plugins", "StorageFactory", "hookimpl"]
+__all__ = ["Command", "Failure", "PluginInfo", "Plugins", "StorageFactory", "hookimpl"]

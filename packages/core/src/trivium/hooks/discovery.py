@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 
+from typing_extensions import override
+
 from trivium.errors import RegistrationError
 
 GROUP = "trivium"
@@ -45,6 +47,7 @@ class Failure:
     plugin: PluginInfo
     message: str
 
+    @override
     def __str__(self) -> str:
         return f"plugin {self.plugin.name!r} of {self.plugin.origin}: {self.message}"
 

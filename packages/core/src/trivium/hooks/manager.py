@@ -20,10 +20,11 @@ import pluggy
 from trivium.errors import RegistrationError, TriviumError
 from trivium.hooks import spec
 from trivium.hooks.discovery import Failure, PluginInfo, builtin_plugins, import_plugin, installed_plugins
-from trivium.hooks.spec import PROJECT, Command, Observer, StorageFactory
+from trivium.hooks.spec import PROJECT, Command, StorageFactory
 
 if TYPE_CHECKING:
     from trivium.model.drivers import Driver
+    from trivium.model.events import Observer
     from trivium.registry import Registry
 
 T = TypeVar("T")
@@ -72,7 +73,7 @@ class Plugins:
     @cached_property
     def observers(self) -> Sequence[Observer]:
         """All observers."""
-        answers = self._ask("trivium_observers", lambda answer: list(cast(Sequence[Observer], answer)))
+        answers = self._ask("trivium_observers", lambda answer: list(cast("Sequence[Observer]", answer)))
         return [observer for _, observer in answers]
 
     def discover(self, module: ModuleType, registry: Registry) -> None:

@@ -21,14 +21,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import pluggy
 
 if TYPE_CHECKING:
     from trivium.clock import Clock
     from trivium.model.drivers import Driver
-    from trivium.model.events import Event
+    from trivium.model.events import Observer
     from trivium.registry import Registry
     from trivium.storage.port import Storage
 
@@ -40,12 +40,6 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 StorageFactory: TypeAlias = "Callable[[str, Clock], Storage]"
 """Makes a storage, not yet opened, from a URL and the clock that it is to give out."""
-
-
-class Observer(Protocol):
-    """Gets every event of this process, one at a time, on a thread of the observers' own."""
-
-    def __call__(self, event: Event, /) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,11 +102,11 @@ def trivium_commands() -> Sequence[Command]:
 
 @hookspec
 def trivium_observers() -> Sequence[Observer]:
-    """Observers of the event stream. Since 0.1.
+    """Observers of the event stream (`trivium.model.events`). Since 0.1.
 
-    Called once for each loaded set of plugins, when an app starts. Each observer gets every event **after** its
-    commit, in order, on a thread of its own with a bounded queue: one that is too slow loses events, one that raises
-    is logged, and neither disturbs the engine. Best effort, at most once: what must not be missed is read from the
-    store's history.
+    Called once for each loaded set of plugins, when an app starts; an exception takes the plugin's observers out. Each
+    observer gets every event **after** its commit, in order, on a thread of its own with a bounded queue: one that is
+    too slow loses events, one that raises is logged, and neither disturbs the engine. Best effort, at most once: what
+    must not be missed is read from the store's history.
     """
     raise NotImplementedError
