@@ -26,6 +26,7 @@
     ├── StepFailed                  1  raised to a driver whose step failed for good
     ├── WaitTimeout                 1  raised to a driver whose wait ran out
     ├── EffectUnknown               1  an effect that may or may not have happened
+    ├── InvalidOutput               1  what an action returned does not fit its schema
     ├── LeaseLost                   1  this worker no longer owns the run; what it did since changed nothing
     └── WorkerFailed                1  a background loop of the worker ended, or all its threads hang
     Parked (BaseException)             unwinds a driver whose run leaves memory; never an outcome
@@ -33,17 +34,15 @@
 
 An error takes ids and values, keeps them as attributes, and writes its own sentence. Codes are `TRV-nnnn`; the first
 digit is the family (1 files and inputs, 2 lookups, 3 conflicts, 4 execution, 5 storage, 6 configuration and plugins)
-and `docs/errors.md` lists them all.
+and `docs/errors.md` lists them all. Some classes have a `kind`: the failure kind that they count as when they end a
+step or a run (`error` without one).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from typing import ClassVar
 
 
 class TriviumError(Exception):
@@ -113,6 +112,7 @@ class InvalidInput(UsageError):
     """A value that its schema refuses; `details` has one line for each field."""
 
     code = "TRV-1003"
+    kind = "schema"
 
     def __init__(self, what: str, details: Sequence[str]) -> None:
         self.what = what
@@ -124,6 +124,7 @@ class NotJson(UsageError):
     """A value without a canonical JSON form; `path` leads to the part that has none."""
 
     code = "TRV-1004"
+    kind = "schema"
 
     def __init__(self, path: str, reason: str) -> None:
         self.path = path
@@ -135,10 +136,13 @@ class TooLarge(UsageError):
     """A value over one of the limits."""
 
     code = "TRV-1005"
+    kind = "schema"
 
     def __init__(self, what: str, size: int, limit: int) -> None:
         self.what, self.size, self.limit = what, size, limit
-        super().__init__(f"{what} has {size:,} bytes, the limit is {limit:,}", hint="store it elsewhere and pass a link")
+        super().__init__(
+            f"{what} has {size:,} bytes, the limit is {limit:,}", hint="store it elsewhere and pass a link"
+        )
 
 
 class MissingPackage(UsageError):
@@ -173,6 +177,7 @@ class Conflict(TriviumError):
 
     code = "TRV-3001"
     exit_code = 4
+    kind = "conflict"
 
 
 class KeyConflict(Conflict):
@@ -278,6 +283,7 @@ class WaitTimeout(TriviumError):
     """A wait ran out before what it waited for came."""
 
     code = "TRV-4004"
+    kind = "timeout"
 
     def __init__(self, key: str) -> None:
         self.key = key
@@ -288,12 +294,28 @@ class EffectUnknown(TriviumError):
     """After a crash nobody knows whether an effect happened; it is never repeated silently."""
 
     code = "TRV-4005"
+    kind = "unknown"
 
     def __init__(self, scope: str, key: str, why: str) -> None:
         self.scope, self.key = scope, key
         super().__init__(
             f"effect {key!r} of {scope} may or may not have happened: {why}",
             hint="give once() a verify=, or find out and resolve it",
+        )
+
+
+class InvalidOutput(TriviumError):
+    """What an action returned does not fit its schema; `details` has one line for each field."""
+
+    code = "TRV-4011"
+    kind = "schema"
+
+    def __init__(self, what: str, details: Sequence[str]) -> None:
+        self.what = what
+        self.details = tuple(details)
+        super().__init__(
+            f"{what} does not fit its schema: " + "; ".join(self.details),
+            hint="return what the annotation says, or change the annotation",
         )
 
 
@@ -316,8 +338,8 @@ class WorkerFailed(TriviumError):
 class Parked(BaseException):
     """Unwinds the driver of a run that leaves memory.
 
-    A `BaseException`, so that `except Exception` in user code cannot swallow it. What a driver returns or raises after it
-    is dropped, and every verb called while it unwinds raises it again.
+    A `BaseException`, so that `except Exception` in user code cannot swallow it. What a driver returns or raises after
+    it is dropped, and every verb called while it unwinds raises it again.
     """
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from trivium.errors import TriviumError
 from trivium.json import JsonText, JsonValue, dumps, loads
@@ -11,6 +11,8 @@ from trivium.model.states import FailureKind
 
 MAX_TRACEBACK = 16 * 1024
 MAX_MESSAGE = 4 * 1024
+MAX_TYPE = 500
+_MARK = "\n[... cut ...]\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +24,9 @@ class Failure:
     kind: FailureKind = FailureKind.ERROR
     type: str | None = None
     traceback: str | None = None
+    bases: tuple[str, ...] = field(default=(), compare=False, repr=False)
+    """The names of the exception's class and of the classes above it, for `Retry.on`. Known only where the exception
+    was caught, where the decision to retry is made: it is not stored."""
 
     def to_json(self) -> dict[str, JsonValue]:
         """The object that users see: absent parts are left out."""
@@ -33,6 +38,7 @@ class Failure:
         return found
 
     def to_text(self) -> JsonText:
+        """Canonical text for storing; `from_text` reads it."""
         return dumps(self.to_json())
 
     @classmethod
@@ -41,42 +47,68 @@ class Failure:
         found = loads(text)
         if not isinstance(found, dict):
             raise ValueError(f"not a failure: {text:.80}")
-        kind = str(found.get("kind", "error"))
         return cls(
             code=str(found.get("code", "TRV-4000")),
             message=str(found.get("message", "")),
-            kind=FailureKind(kind) if kind in set(FailureKind) else FailureKind.ERROR,
+            kind=_kind(found.get("kind"), FailureKind.ERROR),
             type=None if found.get("type") is None else str(found["type"]),
             traceback=None if found.get("traceback") is None else str(found["traceback"]),
         )
 
 
 def printable(text: str, limit: int) -> str:
-    """`text` as storable JSON text: at most `limit` characters, lone surrogates escaped."""
-    text = text.encode("utf-8", "backslashreplace").decode()
-    return text if len(text) <= limit else f"{text[: limit // 2]}\n[... cut ...]\n{text[-limit // 2 :]}"
+    """`text` as storable JSON text: at most `limit` characters and a mark where it was cut, lone surrogates escaped."""
+    # Cut first, or a gigabyte of message would be encoded to keep four kilobytes; and again, since escapes are longer.
+    return _cut(_cut(text, limit).encode("utf-8", "backslashreplace").decode(), limit)
+
+
+def _cut(text: str, limit: int) -> str:
+    half = limit // 2
+    return text if len(text) <= limit + len(_MARK) else f"{text[:half]}{_MARK}{text[-half:]}"
+
+
+def type_name(kind: type[BaseException]) -> str:
+    """How an exception type is written in failures and policies: dotted, builtins bare."""
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    return printable(name, MAX_TYPE)
 
 
 def failure_of(error: BaseException, *, kind: FailureKind = FailureKind.ERROR) -> Failure:
-    """The record of an exception: ours by code and sentence, foreign ones with type and traceback."""
+    """The record of an exception: ours by code and sentence, foreign ones with type and traceback.
+
+    `kind` is what it counts as where the exception does not say so itself.
+    """
+    bases = tuple(type_name(base) for base in type(error).__mro__ if issubclass(base, BaseException))
     if isinstance(error, TriviumError):
-        own = getattr(error, "kind", kind)
         return Failure(
             code=getattr(error, "failure_code", error.code),
             message=printable(str(error), MAX_MESSAGE),
-            kind=FailureKind(own) if own in set(FailureKind) else kind,
+            kind=_kind(getattr(error, "kind", None), kind),
+            bases=bases,
         )
     try:
         message = str(error)
     except Exception as broken:  # foreign code: __str__ of the user's exception
         message = f"<its __str__ raised {type(broken).__name__}>"
-    name = type(error).__qualname__ if type(error).__module__ == "builtins" else (
-        f"{type(error).__module__}.{type(error).__qualname__}"
-    )
     return Failure(
         code="TRV-4010",
-        message=printable(message or name, MAX_MESSAGE),
+        message=printable(message or bases[0], MAX_MESSAGE),
         kind=kind,
-        type=printable(name, 500),
-        traceback=printable("".join(traceback.format_exception(error)), MAX_TRACEBACK),
+        type=bases[0],
+        traceback=printable(_traceback(error), MAX_TRACEBACK),
+        bases=bases,
     )
+
+
+def _kind(found: object, default: FailureKind) -> FailureKind:
+    try:
+        return FailureKind(str(found))
+    except ValueError:
+        return default
+
+
+def _traceback(error: BaseException) -> str:
+    try:
+        return "".join(traceback.format_exception(error))
+    except Exception as broken:  # foreign code again: __str__, __notes__ or __cause__ of the user's exception
+        return "".join(traceback.format_tb(error.__traceback__)) + f"<its text cannot be had: {type(broken).__name__}>"
