@@ -166,10 +166,12 @@ class Applied:
     """The unit is durable."""
 
     wake_seq: int = 0
-    """The run's, as stored: larger than what the owner has seen means that its inbox has something new."""
+    """The run's (the unit's, the started, the signalled one's), as stored: larger than what the owner has seen means
+    that its inbox has something new."""
     started: Sequence[Started] = ()
     status: RunStatus | None = None
-    """For a cancel, a retry: the run's status now (a cancel of an owned run leaves it `running`)."""
+    """For a cancel, a retry and a unit with `then`: the run's status now (a cancel of an owned run leaves it
+    `running`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +188,8 @@ class Woken:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A verb of the unit cannot be: a key conflict, a terminal or missing target, an effect that stands. Nothing was applied."""
+    """A verb of the unit cannot be: a key conflict, a terminal or missing target, an effect that stands. Nothing was
+    applied."""
 
     error: TriviumError
     effect: Effect | None = None

@@ -42,9 +42,11 @@ class Effect:
 class EffectChange:
     """A change of one row by the owner of a run.
 
-    To `intended`: applied only where no row stands (or one that this same run intended under this same epoch); else the
-    unit is `Refused` with the row that stands. To any other status, or None (the row is removed): applied to a row of
-    this run, or, for a row that another run left `intended` or `unknown`, if `takes_over` is set.
+    To `intended`: applied only where no row stands (or one that this same run intended under this same epoch); else
+    the unit is `Refused` with the row that stands. To any other status, or None (the row is removed): applied to a row
+    of this run, or, for a row that another run left `intended` or `unknown`, if `takes_over` is set; else `Refused`
+    with the row that stands, None where there is none. An applied change makes the row this run's, under this epoch,
+    with `output`.
     """
 
     scope: str

@@ -8,7 +8,9 @@ from enum import StrEnum
 from trivium.clock import Micros
 from trivium.ids import RunId
 from trivium.json import NULL, JsonText
+from trivium.model.failure import Failure
 from trivium.model.runs import Cause
+from trivium.model.states import RunStatus
 
 
 class ItemKind(StrEnum):
@@ -23,7 +25,8 @@ class Item:
     """One item. Items of a run are ordered by `seq`, which is the order of the commits that made them.
 
     For a signal, `name` is the signal's name and `payload` its value. For a child's end, `name` is the child's id, and
-    `payload` is `{"status", "output", "error"}`. For a cancel, `payload` is the reason.
+    `payload` is `{"status", "output", "error"}`, absent parts null. For a cancel, `name` is empty and `payload` is the
+    reason.
     """
 
     seq: int
@@ -33,3 +36,12 @@ class Item:
     payload: JsonText = NULL
     cause: Cause | None = None
     created_at: Micros
+
+
+def child_end(status: RunStatus, output: JsonText | None, error: Failure | None) -> JsonText:
+    """The payload of a `child_end` item: canonical text, in which `output` and `error` stand as JSON, not as text in
+    text."""
+    return JsonText(
+        f'{{"error":{NULL if error is None else error.to_text()},'
+        f'"output":{NULL if output is None else output},"status":"{status.value}"}}'
+    )

@@ -68,7 +68,8 @@ class NewRun:
     """A run to be inserted.
 
     `key` makes the start idempotent: a run of the same target and key is returned instead of a second one, if `inputs`
-    and `definition` agree, and is a conflict if the inputs differ. `target` is what the key belongs to (`flow:NAME`).
+    agree (under whatever definition it was pinned to), and is a conflict if they differ. `target` is what the key
+    belongs to (`flow:NAME`).
     """
 
     id: RunId
@@ -86,8 +87,8 @@ class NewRun:
     timeout: Micros | None = None
     not_before: Micros | None = None
     claim_by: WorkerId | None = None
-    """Insert it as already claimed by this worker, if it has no limits, is due, and nothing claimable in its queue has a
-    higher priority."""
+    """Insert it as already claimed by this worker, if that is present, and the run has no limits and is due, and no
+    `queued` run of its queue has a higher priority; else it is inserted as if this were None."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
