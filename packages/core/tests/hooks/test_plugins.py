@@ -25,6 +25,10 @@ def open_nothing(url: str, clock: Any) -> Any:
     raise NotImplementedError
 
 
+def no_storages() -> Mapping[str, Any]:
+    return {}
+
+
 def test_built_in_parts_are_plugins_like_any_other():
     plugins = load()
 
@@ -75,6 +79,16 @@ def test_two_plugins_that_bring_one_scheme_are_an_error_that_names_both():
         _ = plugins.storages
 
 
+def test_two_drivers_of_one_kind_are_an_error_that_names_both():
+    plugins = load(
+        plugin("one", trivium_drivers=lambda: [SimpleNamespace(kind="flow", id=1)]),
+        plugin("two", trivium_drivers=lambda: [SimpleNamespace(kind="flow", id=2)]),
+    )
+
+    with pytest.raises(RegistrationError, match=r"drivers of the kind 'flow'.*plugin 'one'.*plugin 'two'"):
+        _ = plugins.drivers
+
+
 def test_two_commands_of_one_name_are_an_error_that_names_both():
     plugins = load(plugin("one", trivium_commands=lambda: [Command(name="run", target="x:y", summary="")]))
 
@@ -116,12 +130,12 @@ def test_a_plugin_that_breaks_on_a_module_is_named():
 
 def test_an_unknown_hook_is_refused_with_the_near_name():
     with pytest.raises(RegistrationError, match=r"no hook 'trivium_storage', did you mean 'trivium_storages'\?"):
-        load(plugin("one", trivium_storage=lambda: {})).describe()
+        load(plugin("one", trivium_storage=no_storages)).describe()
 
 
 def test_an_unknown_hook_far_from_all_is_refused_with_the_names_there_are():
     with pytest.raises(RegistrationError, match=r"no hook 'frobnicate'; there are trivium_commands, "):
-        load(plugin("one", frobnicate=lambda: {})).describe()
+        load(plugin("one", frobnicate=no_storages)).describe()
 
 
 async def storages_later() -> Mapping[str, Any]:

@@ -35,10 +35,8 @@ def test_hook_is_typed(hook: Callable[..., Any]):
 def test_something_built_in_uses_the_hook_or_it_is_for_others_only(hook: Callable[..., Any]):
     built_in = {name for info in Plugins.load(installed=False).describe() for name in info.hooks}
 
-    assert hook.__name__ in built_in | {
-        "trivium_drivers",
-        "trivium_observers",
-    }  # drivers are siblings', observers users'
+    others = {"trivium_drivers", "trivium_observers"}  # sibling packages bring drivers, users bring observers
+    assert hook.__name__ in built_in | others
 
 
 @for_every_hook
