@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
 from trivium.clock import Micros
-from trivium.ids import RunId
+from trivium.ids import DefinitionId, RunId
 from trivium.json import JsonValue
 from trivium.model.commit import End
 from trivium.model.effects import OnUnknown
@@ -59,6 +59,8 @@ class RunContext(ABC):
     name: str
     inputs: JsonValue
     definition: JsonValue
+    definition_id: DefinitionId
+    """The same for equal content, so that a driver may keep what it compiled from it."""
     labels: Mapping[str, str]
     logger: logging.LoggerAdapter[logging.Logger]
 
@@ -136,8 +138,20 @@ class RunContext(ABC):
     # --- for drivers that walk a graph ------------------------------------------------------------
 
     @abstractmethod
-    def launch(self, key: str, action: str | Callable[..., Any], /, input: Mapping[str, JsonValue]) -> None:
-        """Begin a step without waiting for it; `collect` gives its outcome. Options as of this view of the context."""
+    def launch(
+        self,
+        key: str,
+        action: str | Callable[..., Any],
+        /,
+        input: Mapping[str, JsonValue],
+        *,
+        shape: Callable[[JsonValue], JsonValue] | None = None,
+    ) -> None:
+        """Begin a step without waiting for it; `collect` gives its outcome. Options as of this view of the context.
+
+        `shape` is applied to what the action returned, before it is recorded: a pure function that never raises, and
+        that changes nothing when it is applied to its own result.
+        """
 
     @abstractmethod
     async def collect(self) -> Sequence[Outcome]:

@@ -18,6 +18,15 @@ if TYPE_CHECKING:
     from trivium.model.picture import Picture
 
 
+class CommandLineText(str):
+    """An input as it was typed (`-i month=2026`): a value of the inputs that `Driver.prepare` is given.
+
+    The driver reads it by the declared schema of that input; where there is none, as JSON if it parses, else as text.
+    """
+
+    __slots__ = ()
+
+
 class Names(Protocol):
     """What is registered, for checks at load. `trivium.registry.Registry` is one."""
 
