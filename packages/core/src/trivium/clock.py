@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from abc import ABC, abstractmethod
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from typing import NewType
 
 import anyio
@@ -14,10 +15,12 @@ from typing_extensions import override
 Micros = NewType("Micros", int)
 
 SECOND = 1_000_000
+_EPOCH = datetime(1970, 1, 1)  # naive: `iso` writes the zone itself
 
 
 class Clock(ABC):
-    """What the engine and the storages know of time. The test clock of `trivium.testing` is the other implementation."""
+    """What the engine and the storages know of time. The test clock of `trivium.testing` is the other
+    implementation."""
 
     @abstractmethod
     def now(self) -> Micros:
@@ -29,21 +32,31 @@ class Clock(ABC):
 
     @abstractmethod
     async def wait(self, event: anyio.Event, seconds: float | None) -> None:
-        """Return when `event` is set or `seconds` have passed by this clock, whichever is first; None waits for ever."""
+        """Return when `event` is set or `seconds` have passed by this clock, whichever is first; None waits for
+        ever."""
+
+
+_lock = threading.Lock()
+_last = 0
+
+
+def _after_fork() -> None:
+    global _lock
+    _lock = threading.Lock()  # a thread that is not in the child may have held it
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 class SystemClock(Clock):
-    """The clocks of the machine."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._last = 0
+    """The clocks of the machine. All of its instances in a process share what they have shown."""
 
     @override
     def now(self) -> Micros:
+        global _last
         stamp = time.time_ns() // 1000
-        with self._lock:
-            self._last = stamp = max(stamp, self._last)
+        with _lock:
+            _last = stamp = max(stamp, _last)
         return Micros(stamp)
 
     @override
@@ -61,4 +74,4 @@ class SystemClock(Clock):
 
 def iso(at: Micros) -> str:
     """ISO 8601 with microseconds and `Z`."""
-    return datetime.fromtimestamp(at / SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return (_EPOCH + timedelta(microseconds=at)).isoformat(timespec="microseconds") + "Z"

@@ -16,10 +16,20 @@ _lock = threading.Lock()
 _last = 0
 
 
+def _after_fork() -> None:
+    global _lock
+    _lock = threading.Lock()  # a thread that is not in the child may have held it
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
 def uuid7() -> str:
     """A new UUIDv7 in canonical text form; ids made by one process sort strictly in the order they were made.
 
-    RFC 9562, section 6.2, method 3: the 12 bits behind the millisecond count on within it.
+    RFC 9562, section 6.2, method 3: the 12 bits behind the millisecond are a fraction of it, and count on where the
+    clock stands still or runs back. The last 62 bits come fresh from the system, so processes, forked ones too, do not
+    meet.
     """
     global _last
     stamp = time.time_ns()

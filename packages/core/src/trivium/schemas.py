@@ -73,7 +73,9 @@ class Signature:
                 f"{place} has no signature that can be read", hint="wrap it in a function"
             ) from None
         names = {**(known or {}), **getattr(underlying(function), "__globals__", {})}
-        names |= {name: Any for name in ("JsonValue",) if names.get(name) is JsonValue}  # it refers to itself by name
+        names.setdefault("JsonValue", Any)  # it refers to itself by name
+        if names["JsonValue"] is JsonValue:
+            names["JsonValue"] = Any
         parameters: list[Parameter] = []
         extra = None
         for one in raw.parameters.values():
