@@ -7,7 +7,6 @@ JSON Schema. What a name means, and how a call runs, is decided elsewhere.
 
 from __future__ import annotations
 
-import difflib
 import functools
 import importlib
 import inspect
@@ -24,6 +23,7 @@ from pydantic.fields import FieldInfo
 
 from trivium.errors import InvalidInput, InvalidOutput, MissingPackage, RegistrationError
 from trivium.json import NULL, JsonText, JsonValue, dumps, loads
+from trivium.suggestions import did_you_mean
 
 UNKNOWN = inspect.Parameter.empty
 """The annotation of what has none."""
@@ -409,12 +409,6 @@ class _Given:
 
 
 # --- sentences -----------------------------------------------------------------------------------
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str | None:
-    """A hint for a name that is not among `known`, or None where nothing is near."""
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f"did you mean {near[0]!r}?" if near else None
 
 
 def _details(error: ValidationError, what: str, names: Collection[str]) -> list[str]:
