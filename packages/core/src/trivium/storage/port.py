@@ -110,7 +110,7 @@ class Doorbell(ABC):
 
 
 class Storage(ABC):
-    """A store. Opened by `open_storage(url)`; closed once, after all threads have left it."""
+    """A store. Made by `open_storage(url)`, opened by `open` or `with`, closed once all threads have left it."""
 
     url: str
     clock: Clock

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing_extensions import override
 
 from trivium.clock import Clock, Micros, SystemClock
-from trivium.errors import Conflict
+from trivium.errors import ConfigError, Conflict
 from trivium.faults import reach
 from trivium.ids import DefinitionId, NeedsId, RunId, WorkerId
 from trivium.model.commit import Applied, Batch, BatchResult, ClaimedRun, Result
@@ -30,6 +30,8 @@ class MemoryStorage(Storage):
     """A store that lives as long as the object; threads share it, processes do not."""
 
     def __init__(self, url: str = "memory:", clock: Clock | None = None) -> None:
+        if url.rstrip("/") != "memory:":
+            raise ConfigError(f"{url!r} names something: a store in memory has no name", hint="it is just memory:")
         self.url = url
         self.clock = clock or SystemClock()
         self._lock = threading.Lock()
