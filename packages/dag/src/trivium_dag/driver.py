@@ -1,0 +1,150 @@
+"""The driver of flows: a thin shell over `state`, which decides everything."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from typing_extensions import override
+
+from trivium.errors import DefinitionError, NotFound, Problem, StepFailed, TriviumError
+from trivium.ids import DefinitionId
+from trivium.json import JsonValue, dumps
+from trivium.model.commit import End
+from trivium.model.context import Outcome, RunContext
+from trivium.model.drivers import Driver, Names, Prepared
+from trivium.model.failure import failure_of
+from trivium.model.picture import Picture
+from trivium.model.policies import micros
+from trivium.model.runs import Definition
+from trivium.model.states import RunStatus
+from trivium_dag.analysis import unknown_action
+from trivium_dag.definition import KIND, Flow
+from trivium_dag.inputs import check_inputs
+from trivium_dag.loading import Loaded, lint_file, load_bytes
+from trivium_dag.pictures import picture_of
+from trivium_dag.plan import Plan, compile_flow
+from trivium_dag.problems import UNKNOWN_ACTION, Problems
+from trivium_dag.recent import Recent
+from trivium_dag.state import Progress
+from trivium_dag.yaml_reader import SUFFIXES, read_bytes
+
+PLANS = 128
+"""Compiled definitions that are kept."""
+FILES = 16
+"""Loaded files that are kept, by name and content: an application starts the same few again and again."""
+
+
+class FlowDriver(Driver):
+    """Runs of kind `flow`: files, loaded flows, and (once they can be registered) flows by name."""
+
+    kind: ClassVar[str] = KIND
+    pure: ClassVar[bool] = True
+
+    def __init__(self) -> None:
+        self._plans: Recent[DefinitionId, Plan] = Recent(PLANS)
+        self._files: Recent[tuple[str, bytes], Loaded] = Recent(FILES)
+
+    @override
+    def prepare(self, target: object, inputs: JsonValue, names: Names) -> Prepared | None:
+        """As the port says. An action that `names` does not have is a `DefinitionError`: a client that starts runs for
+        workers elsewhere passes `names` that has every action."""
+        flow = self._resolve(target, names)
+        if flow is None:
+            return None
+        return Prepared(
+            target=flow.target,
+            definition=flow.definition,
+            inputs=check_inputs(flow.name, flow.inputs, inputs),
+            timeout=None if flow.timeout is None else micros(flow.timeout),
+        )
+
+    def _resolve(self, target: object, names: Names) -> Flow | None:
+        if isinstance(target, Flow):
+            missing = [name for name in sorted(target.actions) if not names.has_action(name)]
+            if missing:
+                found = Problems(target.source or f"flow {target.name!r}")
+                raise DefinitionError(
+                    [Problem(UNKNOWN_ACTION, unknown_action(name, names, found), found.file) for name in missing]
+                )
+            return target
+        if isinstance(target, Path):
+            target = str(target)
+        if not isinstance(target, str):
+            return None
+        if target.startswith(f"{KIND}:"):
+            hint = "this version keeps no flows by name; give the flow's file"
+            raise NotFound("flow", target.removeprefix(f"{KIND}:"), hint=hint)
+        if not _is_flow_file(Path(target)):
+            return None
+        data = read_bytes(Path(target))
+        loaded = self._files.get((target, hashlib.sha256(data).digest()), lambda: load_bytes(data, target))
+        problems = loaded.check_actions(names)
+        if problems:
+            raise DefinitionError(problems)
+        return loaded.flow
+
+    @override
+    async def drive(self, context: RunContext) -> JsonValue:
+        """Launch what is ready, take in what came of it, until nothing is left. The first failed step ends the run."""
+        plan = self._plans.get(context.definition_id, lambda: compile_flow(Flow.from_json(context.definition)))
+        inputs = context.inputs
+        progress = Progress(plan, inputs if isinstance(inputs, Mapping) else {}, context.run_id)
+        views = [
+            context.options(retry=policy.retry, timeout=policy.timeout, total_timeout=policy.total_timeout)
+            for policy in plan.policies
+        ]
+        context.propose_end(_end_of(progress))
+        while not progress.done:
+            for step in progress.take():
+                try:
+                    arguments = progress.arguments(step)
+                except TriviumError as error:
+                    failure = failure_of(error)
+                    raise StepFailed(step.id, failure.message, failure_code=failure.code) from error
+                views[step.policy].launch(step.id, step.action, arguments, shape=step.shape)
+            for outcome in await context.collect():
+                if not outcome.ok:
+                    raise _failed(outcome)
+                progress.complete(outcome.key, outcome.output)
+        return progress.outputs()
+
+    @override
+    def lint(self, path: Path, names: Names) -> Sequence[Problem] | None:
+        return lint_file(path, names) if _is_flow_file(path) else None
+
+    @override
+    def picture(self, definition: Definition) -> Picture | None:
+        return picture_of(definition) if definition.kind == KIND else None
+
+
+def _is_flow_file(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES
+
+
+def _end_of(progress: Progress) -> Callable[[Outcome], End | None]:
+    """Decides whether an outcome ends the run, so that both are one commit.
+
+    Only over outcomes that are durable and taken in: one that was merely proposed may still be refused, and the run
+    must not have completed then.
+    """
+
+    def decide(outcome: Outcome) -> End | None:
+        if not outcome.ok or not progress.would_finish(outcome.key):
+            return None
+        try:
+            outputs = dumps(progress.outputs_with(outcome.key, outcome.output), what="outputs of the flow")
+        except TriviumError as error:
+            return End(RunStatus.FAILED, error=failure_of(error))
+        return End(RunStatus.COMPLETED, output=outputs)
+
+    return decide
+
+
+def _failed(outcome: Outcome) -> StepFailed:
+    failure = outcome.error
+    if failure is None:
+        return StepFailed(outcome.key, f"it is {outcome.status}")
+    return StepFailed(outcome.key, failure.message, kind=failure.kind, failure_code=failure.code)
