@@ -112,3 +112,9 @@ def check_run_move(old: RunStatus, new: RunStatus, *, operator: bool = False) ->
     if new in RUN_MOVES[old] or (operator and new in OPERATOR_MOVES.get(old, ())):
         return
     raise MoveNotAllowed("the run", old, new)
+
+
+def check_step_move(old: StepStatus, new: StepStatus) -> None:
+    """Raise `MoveNotAllowed` unless the table has the move."""
+    if new not in STEP_MOVES[old]:
+        raise MoveNotAllowed("the step", old, new)

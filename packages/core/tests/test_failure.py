@@ -1,0 +1,116 @@
+"""The record of an exception."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trivium import errors
+from trivium.json import dumps
+from trivium.model.failure import MAX_MESSAGE, MAX_TRACEBACK, Failure, failure_of, printable
+from trivium.model.states import FailureKind
+
+
+def raised(error: BaseException) -> BaseException:
+    try:
+        raise error
+    except BaseException as caught:
+        return caught
+
+
+def test_foreign_exception_keeps_its_type_and_traceback() -> None:
+    found = failure_of(raised(ConnectionResetError("gone")))
+
+    assert (found.code, found.message, found.kind) == ("TRV-4010", "gone", FailureKind.ERROR)
+    assert found.type == "ConnectionResetError"
+    assert "raise error" in (found.traceback or "")
+    assert found.bases == ("ConnectionResetError", "ConnectionError", "OSError", "Exception", "BaseException")
+
+
+def test_own_exception_is_its_code_and_its_sentence() -> None:
+    found = failure_of(raised(errors.StepFailed("load", "no disk", kind="timeout", failure_code="TRV-4004")))
+
+    assert found == Failure(code="TRV-4004", message="step 'load' failed: no disk", kind=FailureKind.TIMEOUT)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (errors.InvalidInput("input", ["a is missing"]), "schema"),
+        (errors.InvalidOutput("output", ["a is missing"]), "schema"),
+        (errors.NotJson("output", "nan"), "schema"),
+        (errors.TooLarge("output", 2, 1), "schema"),
+        (errors.KeyConflict("k", "r", "other inputs"), "conflict"),
+        (errors.WaitTimeout("paid"), "timeout"),
+        (errors.EffectUnknown("s", "k", "crash"), "unknown"),
+        (errors.ConfigError("no"), "error"),
+    ],
+)
+def test_own_exception_says_as_what_it_counts(error: errors.TriviumError, kind: str) -> None:
+    assert failure_of(error).kind == kind
+
+
+def test_caller_says_as_what_a_foreign_exception_counts() -> None:
+    assert failure_of(TimeoutError(), kind=FailureKind.TIMEOUT).kind is FailureKind.TIMEOUT
+
+
+def test_exception_without_a_message_is_called_by_its_type() -> None:
+    assert failure_of(KeyError()).message == "KeyError"
+
+
+class Broken(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+def test_exception_whose_text_cannot_be_had_is_recorded_all_the_same() -> None:
+    found = failure_of(raised(Broken()))
+
+    assert found.message == "<its __str__ raised RuntimeError>"
+    assert found.type == f"{__name__}.Broken"
+
+
+def test_long_texts_are_cut_in_the_middle() -> None:
+    found = failure_of(raised(ValueError("a" * 100_000 + "\ud800" * 100_000)))
+
+    assert len(found.message) <= MAX_MESSAGE + 20
+    assert len(found.traceback or "") <= MAX_TRACEBACK + 20
+    assert "[... cut ...]" in found.message
+
+
+@given(st.text(st.characters(categories=None)), st.integers(10, 100))
+def test_any_text_becomes_storable(text: str, limit: int) -> None:
+    found = printable(text, limit)
+
+    assert dumps(found)
+    assert len(found) <= limit + 20
+
+
+short = st.text(st.characters(codec="utf-8"), max_size=20)
+
+
+@given(
+    st.builds(
+        Failure,
+        code=short,
+        message=short,
+        kind=st.sampled_from(FailureKind),
+        type=st.none() | short,
+        traceback=st.none() | short,
+    )
+)
+def test_what_is_stored_comes_back(failure: Failure) -> None:
+    assert Failure.from_text(failure.to_text()) == failure
+
+
+def test_classes_above_are_not_stored() -> None:
+    assert "bases" not in failure_of(OSError("x")).to_json()
+
+
+def test_kind_of_a_newer_release_is_read_as_an_error() -> None:
+    assert Failure.from_text('{"code":"TRV-4999","kind":"melted","message":"m"}').kind is FailureKind.ERROR
+
+
+@pytest.mark.parametrize("text", ["[]", "null", '"text"'])
+def test_what_is_no_failure_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="not a failure"):
+        Failure.from_text(text)
