@@ -73,3 +73,11 @@ class Driver(ABC):
     def picture(self, definition: Definition) -> Picture | None:
         """The graph of a definition, or None where it has none."""
         return None
+
+    def sketch(self, target: object, names: Names) -> Picture | None:
+        """The graph of a target that nobody has started yet: like `prepare` and `picture`, but without inputs. None where
+        the target is not this driver's, or has no graph.
+
+        :raises DefinitionError: it is this driver's, and wrong
+        """
+        return None
