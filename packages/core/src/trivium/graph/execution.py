@@ -138,7 +138,7 @@ def _node(entry: Entry, by_id: Mapping[RunId, Recorded]) -> Node:
     return Node(
         id=entry.key,
         label=entry.key,
-        detail=_reason(entry) or " ".join(part for part in (verb, name) if part),
+        detail=_reason(entry) or " ".join(dict.fromkeys(part for part in (verb, name) if part)),
         status=entry.status,
         attempts=entry.attempts,
         started_at=entry.started_at,

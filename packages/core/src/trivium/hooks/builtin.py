@@ -22,7 +22,7 @@ def trivium_storages() -> Mapping[str, StorageFactory]:
 
 @hookimpl
 def trivium_discover(module: ModuleType, registry: Registry) -> None:
-    registry.add_module(module)
+    registry.discover(module)
 
 
 def _memory(url: str, clock: Clock) -> Storage:
