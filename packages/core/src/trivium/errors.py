@@ -25,6 +25,7 @@
     │   └── RunCancelled
     ├── StepFailed                  1  raised to a driver whose step failed for good
     ├── WaitTimeout                 1  raised to a driver whose wait ran out
+    ├── EffectUnderWay              1  another call of the same effect is being made at this moment
     ├── EffectUnknown               1  an effect that may or may not have happened
     ├── InvalidOutput               1  what an action returned does not fit its schema
     ├── LeaseLost                   1  this worker no longer owns the run; what it did since changed nothing
@@ -317,6 +318,16 @@ class InvalidOutput(TriviumError):
             f"{what} does not fit its schema: " + "; ".join(self.details),
             hint="return what the annotation says, or change the annotation",
         )
+
+
+class EffectUnderWay(TriviumError):
+    """Another call of the same effect is being made at this moment."""
+
+    code = "TRV-4015"
+
+    def __init__(self, scope: str, key: str, run_id: str) -> None:
+        self.scope, self.key, self.run_id = scope, key, run_id
+        super().__init__(f"effect {key!r} of {scope} is under way in run {run_id}", hint="give the step a retry")
 
 
 class LeaseLost(TriviumError):

@@ -58,11 +58,15 @@ class RunContext(ABC):
     kind: str
     name: str
     inputs: JsonValue
-    definition: JsonValue
     definition_id: DefinitionId
     """The same for equal content, so that a driver may keep what it compiled from it."""
     labels: Mapping[str, str]
     logger: logging.LoggerAdapter[logging.Logger]
+
+    @property
+    @abstractmethod
+    def definition(self) -> JsonValue:
+        """The body that the run is pinned to: decoded anew at every use, so keep what you compile under `definition_id`."""
 
     @abstractmethod
     def options(
@@ -125,7 +129,7 @@ class RunContext(ABC):
     async def publish(self, channel: str, payload: JsonValue, *, key: str | None = None) -> None:
         """Publish a message, durably, once.
 
-        :raises MissingPackage: the store has no channels
+        :raises ConfigError: the store has no channels
         """
 
     @abstractmethod
@@ -202,8 +206,8 @@ class StepContext(ABC):
         """Publish a message with the step's commit."""
 
     @abstractmethod
-    def start(self, target: object, inputs: JsonValue = None, *, key: str | None = None) -> RunId:
-        """Start a run with the step's commit; its id is known at once."""
+    def start(self, target: object, inputs: JsonValue = None) -> RunId:
+        """Start a child run with the step's commit; its id is known at once. Nobody waits for it."""
 
     @abstractmethod
     def signal(self, run_id: RunId, name: str, payload: JsonValue = None) -> None:

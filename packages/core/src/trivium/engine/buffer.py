@@ -1,0 +1,146 @@
+"""What an action sees of its step, and what it buffers for the step's commit."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from typing_extensions import override
+
+from trivium.engine.effects import EffectCall, Ledger
+from trivium.engine.runs import new_child
+from trivium.errors import ConfigError
+from trivium.ids import RunId
+from trivium.json import JsonValue, digest, dumps
+from trivium.model.commit import NewMessage, NewSignal, RunUnit
+from trivium.model.context import StepContext
+from trivium.model.effects import OnUnknown
+from trivium.model.runs import Cause, NewRun
+from trivium.storage.port import Capability
+
+if TYPE_CHECKING:
+    from trivium.engine.drive import Drive
+    from trivium.engine.step import StepCall
+
+T = TypeVar("T")
+
+_log = logging.getLogger("trivium.step")
+
+
+class StepBuffer:
+    """What one attempt published, started and signalled. Filled from the action's thread."""
+
+    def __init__(self, scope: StepScope, call: StepCall) -> None:
+        self.scope = scope
+        self.call = call
+        self.attempt = call.attempt
+        self.cancelled = False
+        self.starts: list[NewRun] = []
+        self.signals: list[NewSignal] = []
+        self.messages: list[NewMessage] = []
+
+    def fill(self, unit: RunUnit) -> None:
+        """Add it to the unit that completes the step."""
+        unit.starts, unit.signals, unit.messages = self.starts, self.signals, self.messages
+
+    def context(self) -> StepContext:
+        """What the action gets."""
+        return BufferedStepContext(self)
+
+
+class StepScope:
+    """What all step contexts of a drive share."""
+
+    def __init__(self, drive: Drive, ledger: Ledger) -> None:
+        self.drive = drive
+        self.ledger = ledger
+        self.outputs: Callable[[str], Mapping[str, JsonValue]] = lambda key: {}
+
+    def buffer(self, call: StepCall) -> StepBuffer:
+        return StepBuffer(self, call)
+
+
+class BufferedStepContext(StepContext):
+    """The `StepContext` of actions that run in this process."""
+
+    def __init__(self, buffer: StepBuffer) -> None:
+        self._buffer = buffer
+        drive, call = buffer.scope.drive, buffer.call
+        self.run_id = drive.run_id
+        self.step_key = call.key
+        self.attempt = buffer.attempt
+        self.idempotency_key = idempotency_key(drive.run_id, call.key)
+        self.logger = logging.LoggerAdapter(
+            _log, {"run_id": drive.run_id, "step": call.key, "attempt": buffer.attempt}
+        )
+
+    @property
+    @override
+    def outputs(self) -> Mapping[str, JsonValue]:
+        return self._buffer.scope.outputs(self.step_key)
+
+    @property
+    @override
+    def cancelled(self) -> bool:
+        return self._buffer.cancelled or self._buffer.scope.drive.cancelling
+
+    @override
+    def publish(self, channel: str, payload: JsonValue, *, key: str | None = None) -> None:
+        drive = self._buffer.scope.drive
+        check_channels(drive.host.storage.capabilities)
+        text = dumps(payload, what="payload")
+        self._buffer.messages.append(NewMessage(channel, text, key, cause=Cause(self.run_id, self.step_key)))
+
+    @override
+    def start(self, target: object, inputs: JsonValue = None) -> RunId:
+        drive = self._buffer.scope.drive
+        new = new_child(drive.record, drive.host.prepare(target, inputs), self.step_key)
+        self._buffer.starts.append(new)
+        return new.id
+
+    @override
+    def signal(self, run_id: RunId, name: str, payload: JsonValue = None) -> None:
+        cause = Cause(self.run_id, self.step_key)
+        self._buffer.signals.append(NewSignal(run_id, name, dumps(payload, what="payload"), cause=cause))
+
+    @override
+    async def once(
+        self,
+        key: str,
+        call: Callable[[], Awaitable[T] | T],
+        /,
+        *,
+        verify: Callable[[], Awaitable[Any] | Any] | None = None,
+        on_unknown: OnUnknown = OnUnknown.FAIL,
+        scope: str | None = None,
+    ) -> T:
+        effect = EffectCall(key, self.step_key, call, verify, on_unknown, scope)
+        found: T = await self._buffer.scope.ledger.perform(effect)
+        return found
+
+    @override
+    def once_blocking(
+        self,
+        key: str,
+        call: Callable[[], T],
+        /,
+        *,
+        verify: Callable[[], Any] | None = None,
+        on_unknown: OnUnknown = OnUnknown.FAIL,
+        scope: str | None = None,
+    ) -> T:
+        effect = EffectCall(key, self.step_key, call, verify, on_unknown, scope)
+        found: T = self._buffer.scope.ledger.perform_in_thread(effect)
+        return found
+
+
+def idempotency_key(run_id: RunId, step_key: str) -> str:
+    """The same at every attempt, after every crash and in every generation: of the run and the step's own key."""
+    return digest(f"{run_id}/{step_key}")[:32]
+
+
+def check_channels(capabilities: frozenset[Capability]) -> None:
+    """Refuse to publish where no channels are."""
+    if Capability.MESSAGES not in capabilities:
+        raise ConfigError("this store has no channels, so nothing can be published")

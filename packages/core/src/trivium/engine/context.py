@@ -1,0 +1,580 @@
+"""The verbs of a driver, over one drive. Each looks into the journal first, and commits before it returns."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self, TypeVar
+
+import anyio
+from typing_extensions import override
+
+from trivium.clock import Micros
+from trivium.engine.buffer import StepScope, check_channels
+from trivium.engine.children import Child
+from trivium.engine.drive import Drive, cancellation_is_ours
+from trivium.engine.effects import AskEffect, EffectCall, Ledger, unwound
+from trivium.engine.runs import check_key, new_child
+from trivium.engine.step import StepCall, StepPerformer, input_mark, outcome_of
+from trivium.engine.waiting import Wait
+from trivium.errors import Conflict, Parked, StepFailed, UsageError, WaitTimeout
+from trivium.ids import RunId
+from trivium.json import NULL, JsonText, JsonValue, dumps, loads
+from trivium.model.commit import Applied, Broken, End, NewMessage, NewSignal, Refused, RunUnit, Woken
+from trivium.model.context import Outcome, RunContext
+from trivium.model.effects import OnUnknown
+from trivium.model.failure import Failure
+from trivium.model.inbox import ItemKind
+from trivium.model.journal import Entry, EntryKind
+from trivium.model.policies import Duration, Retry, micros, seconds
+from trivium.model.runs import Cause
+from trivium.model.states import FailureKind, StepStatus, WaitReason
+
+T = TypeVar("T")
+
+_log = logging.getLogger("trivium.run")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a view of the context changes about its verbs."""
+
+    retry: Retry | None = None
+    timeout: float | None = None
+    total_timeout: float | None = None
+    key: str | None = None
+    queue: str | None = None
+    priority: int | None = None
+
+
+class DriveContext(RunContext):
+    """The `RunContext` of one drive. Views made by `options` share everything but the options."""
+
+    def __init__(self, drive: Drive) -> None:
+        record = drive.record
+        self.run_id = record.id
+        self.root_id = record.root_id
+        self.parent_id = record.parent_id
+        self.kind = record.kind
+        self.name = record.name
+        self.inputs = loads(record.inputs)
+        self.definition_id = drive.definition.id
+        self.labels = record.labels
+        self.logger = logging.LoggerAdapter(_log, {"run_id": record.id})
+        self._drive = drive
+        self._host = drive.host
+        self._ledger = Ledger(drive)
+        self._scope = StepScope(drive, self._ledger)
+        self._steps = StepPerformer(drive, self._scope)
+        self._open_keys: set[str] = set()
+        self._options = Options()
+        self._launches = Launches()
+        drive.on_leaving = self._launches.wake
+
+    @property
+    @override
+    def definition(self) -> JsonValue:
+        return loads(self._drive.definition.body)
+
+    @override
+    def options(
+        self,
+        *,
+        retry: Retry | None = None,
+        timeout: Duration | None = None,
+        total_timeout: Duration | None = None,
+        key: str | None = None,
+        queue: str | None = None,
+        priority: int | None = None,
+    ) -> Self:
+        check_key(key)
+        view = copy.copy(self)
+        old = self._options
+        view._options = Options(
+            retry=retry if retry is not None else old.retry,
+            timeout=seconds(timeout) if timeout is not None else old.timeout,
+            total_timeout=seconds(total_timeout) if total_timeout is not None else old.total_timeout,
+            key=key if key is not None else old.key,
+            queue=queue if queue is not None else old.queue,
+            priority=priority if priority is not None else old.priority,
+        )
+        return view
+
+    # --- steps -----------------------------------------------------------------------------------
+
+    @override
+    async def step(self, key: str, action: str | Callable[..., Any], /, **input: Any) -> JsonValue:
+        self._drive.check_leaving()
+        ended = anyio.Event()
+        outcomes: list[Outcome] = []
+
+        def done(outcome: Outcome) -> None:
+            outcomes.append(outcome)
+            ended.set()
+
+        found = self._call(key, action, input, done)
+        if isinstance(found, Entry):
+            done(outcome_of(found))
+        else:
+            self._open_keys.add(key)
+            try:
+                await self._steps.perform(found)
+                if not outcomes:
+                    self._drive.check_leaving()
+                    await ended.wait()
+            finally:
+                self._open_keys.discard(key)
+        (outcome,) = outcomes
+        if not isinstance(found, Entry):
+            self._drive.journal.record(_entry_of(found, outcome, self._drive.journal.generation))
+        return _value_of(outcome)
+
+    def _call(
+        self, key: str, action: str | Callable[..., Any], input: Mapping[str, Any], done: Callable[[Outcome], None]
+    ) -> StepCall | Entry:
+        """The call to make, or the entry that says how it ended."""
+        found = self._host.registry.action(action)
+        text = dumps(input, what=f"input of {key!r}")
+        mark = input_mark(text)
+        journal = self._drive.journal
+        entry = journal.find(EntryKind.STEP, key, found.name, mark)
+        if entry is not None and entry.status.terminal:
+            return entry
+        if key in self._open_keys:
+            raise Conflict(f"step {key!r} is under way already", hint="give each call a key of its own")
+        options = self._options
+        call = StepCall(
+            key,
+            journal.next_seq() if entry is None else entry.seq,
+            found,
+            text,
+            mark,
+            done,
+            retry=options.retry or found.retry,
+            timeout=options.timeout if options.timeout is not None else found.timeout,
+            total_timeout=options.total_timeout if options.total_timeout is not None else found.total_timeout,
+        )
+        if entry is None:
+            check_key(key)
+        else:
+            call.resume(entry)
+        return call
+
+    @override
+    def launch(
+        self,
+        key: str,
+        action: str | Callable[..., Any],
+        /,
+        input: Mapping[str, JsonValue],
+        *,
+        shape: Callable[[JsonValue], JsonValue] | None = None,
+    ) -> None:
+        self._drive.check_leaving()
+        launches = self._launches
+        found = self._call(key, action, input, self._launched)
+        if isinstance(found, Entry):
+            launches.outcomes.append(outcome_of(found))
+        else:
+            found.shape = shape
+            launches.queue.append(found)
+
+    def _launched(self, outcome: Outcome) -> None:
+        """A launched step is durable: the driver's coroutine goes on in its stead, so the run is not idle between."""
+        launches = self._launches
+        launches.outcomes.append(outcome)
+        launches.under_way -= 1
+        if launches.collecting:
+            launches.collecting = False
+            self._drive.resume()
+        launches.arrived.set()
+        self._drive.suspend()
+
+    @override
+    async def collect(self) -> Sequence[Outcome]:
+        drive, launches = self._drive, self._launches
+        drive.check_leaving()
+        if launches.queue:
+            queue, launches.queue = launches.queue, []
+            launches.under_way += len(queue)
+            for _ in queue:
+                drive.resume()
+            if len(queue) == 1 and launches.under_way == 1:
+                return await self._collect_one(queue[0])
+            for call in queue:
+                drive.tasks.start_soon(self._steps.perform, call)
+        if not launches.outcomes:
+            if launches.under_way == 0:
+                raise UsageError("collect() without a launched step would wait for ever")
+            await self._await_outcome()
+        return launches.take()
+
+    async def _collect_one(self, call: StepCall) -> Sequence[Outcome]:
+        """A chain needs no task for each step: its only step is performed in the driver's own."""
+        launches = self._launches
+        launches.arrived = anyio.Event()
+        launches.collecting = True
+        self._drive.suspend()
+        await self._steps.perform(call)
+        if not launches.outcomes:
+            await launches.arrived.wait()
+        self._drive.check_leaving()
+        return launches.take()
+
+    async def _await_outcome(self) -> None:
+        drive, launches = self._drive, self._launches
+        launches.arrived = anyio.Event()
+        launches.collecting = True
+        drive.suspend()
+        await launches.arrived.wait()
+        drive.check_leaving()
+
+    @override
+    def propose_end(self, decide: Callable[[Outcome], End | None]) -> None:
+        if not self._drive.driver.pure:
+            raise UsageError(f"driver {self.kind!r} is not declared pure, so it cannot propose an end")
+        self._steps.propose = decide
+
+    def show_outputs(self, outputs: Callable[[str], Mapping[str, JsonValue]]) -> None:
+        """What `StepContext.outputs` of a step shows, by its key."""
+        self._scope.outputs = outputs
+
+    # --- children --------------------------------------------------------------------------------
+
+    @override
+    async def start(self, target: object, inputs: JsonValue = None, /) -> Child:
+        drive, options = self._drive, self._options
+        drive.check_leaving()
+        prepared = self._host.prepare(target, inputs)
+        mark = input_mark(dumps(prepared.inputs, what="inputs"))
+        entry = self._recorded(EntryKind.CHILD, prepared.target, mark)
+        if entry is not None:
+            return Child(drive, entry)
+        key = self._new_key(EntryKind.CHILD, prepared.target)
+        new = new_child(
+            drive.record,
+            prepared,
+            key,
+            queue=options.queue,
+            priority=options.priority,
+            claim_by=self._host.claimer() if options.queue is None else None,
+        )
+        entry = self._entry(EntryKind.CHILD, key, prepared.target, StepStatus.WAITING, input_hash=mark)
+        entry.wait_reason = WaitReason.CHILD
+        entry.child_id = new.id
+        entry.attempts = 1
+        applied = await self._commit(RunUnit(run_id=self.run_id, epoch=drive.epoch, entries=[entry], starts=[new]))
+        self._host.adopt(new, applied.started[0])
+        drive.journal.record(entry)
+        return Child(drive, entry)
+
+    # --- waiting ---------------------------------------------------------------------------------
+
+    @override
+    async def sleep(self, duration: Duration | None = None, *, until: Micros | None = None) -> None:
+        drive = self._drive
+        drive.check_leaving()
+        if (duration is None) == (until is None):
+            raise UsageError("sleep takes either a duration or until")
+        asked = dumps([duration, until])
+        entry = self._recorded(EntryKind.SLEEP, "sleep", input_mark(asked))
+        if entry is not None and entry.status.terminal:
+            return
+        if entry is None or entry.due_at is None:
+            entry = self._entry(
+                EntryKind.SLEEP,
+                self._new_key(EntryKind.SLEEP, "sleep"),
+                "sleep",
+                StepStatus.WAITING,
+                input_hash=input_mark(asked),
+            )
+            entry.wait_reason = WaitReason.TIMER
+            entry.due_at = until if until is not None else Micros(self.now() + micros(duration))
+        waiting = entry
+        drive.open_entries[entry.seq] = lambda: replace(waiting)
+        wait = Wait(WaitReason.TIMER, due_at=entry.due_at)
+        while self.now() < (entry.due_at or 0):
+            await drive.wait(wait)
+            wait = Wait(WaitReason.TIMER, due_at=entry.due_at)
+        await self._commit(self._closing(entry, StepStatus.COMPLETED, NULL))
+
+    @override
+    async def wait(self, signal: str, *, timeout: Duration | None = None) -> JsonValue:
+        drive = self._drive
+        drive.check_leaving()
+        mark = input_mark(dumps([signal, timeout]))
+        entry = self._recorded(EntryKind.WAIT, signal, mark)
+        if entry is not None and entry.status.terminal:
+            return _waited(entry)
+        if entry is None:
+            entry = self._entry(
+                EntryKind.WAIT, self._new_key(EntryKind.WAIT, signal), signal, StepStatus.WAITING, input_hash=mark
+            )
+            entry.wait_reason = WaitReason.SIGNAL
+            entry.due_at = None if timeout is None else Micros(self.now() + micros(timeout))
+        waiting = entry
+        drive.open_entries[entry.seq] = lambda: replace(waiting)
+        while True:
+            item = drive.mailbox.take(ItemKind.SIGNAL, signal)
+            if item is not None:
+                unit = self._closing(entry, StepStatus.COMPLETED, item.payload)
+                unit.consumed = [item.seq]
+                await self._commit(unit)
+                return loads(item.payload)
+            if entry.due_at is not None and self.now() >= entry.due_at:
+                failure = Failure(
+                    code=WaitTimeout.code, message=str(WaitTimeout(entry.key)), kind=FailureKind.TIMEOUT
+                )
+                if await self._commit_unless_woken(self._closing(entry, StepStatus.FAILED, None, failure)):
+                    raise WaitTimeout(entry.key)
+                continue
+            await drive.wait(
+                Wait(WaitReason.SIGNAL, kind=ItemKind.SIGNAL, name=signal, due_at=entry.due_at)
+            )
+
+    async def _commit_unless_woken(self, unit: RunUnit) -> bool:
+        """A timeout holds only if nothing came to the inbox before its commit; else it is looked at first."""
+        drive = self._drive
+        unit.expect_wake = drive.wake_seen
+        result = await self._host.committer.commit(unit)
+        if isinstance(result, Woken):
+            await drive.next_delivery(result.wake_seq)
+            return False
+        self._settle(unit, result)
+        return True
+
+    # --- effects, signals, messages --------------------------------------------------------------
+
+    @override
+    async def once(
+        self,
+        key: str,
+        call: Callable[[], Awaitable[T] | T],
+        /,
+        *,
+        verify: Callable[[], Awaitable[Any] | Any] | None = None,
+        on_unknown: OnUnknown = OnUnknown.FAIL,
+        scope: str | None = None,
+    ) -> T:
+        drive = self._drive
+        drive.check_leaving()
+        journal_key = f"{EntryKind.EFFECT}:{key}"
+        entry = drive.journal.find(EntryKind.EFFECT, journal_key, key, None)
+        if entry is not None and entry.output is not None:
+            recorded: Any = loads(entry.output)
+            return recorded  # type: ignore[no-any-return]  # the effect's type is its user's word
+        began = self.now()
+        effect = EffectCall(key, journal_key, call, verify, on_unknown, scope)
+        while True:
+            try:
+                value = await self._ledger.perform(effect)
+                break
+            except AskEffect as asked:
+                await self._ledger.ask(asked, journal_key, drive.wait)
+        entry = self._entry(EntryKind.EFFECT, journal_key, key, StepStatus.COMPLETED)
+        entry.output = dumps(value)
+        entry.attempts = 1
+        entry.started_at, entry.finished_at = began, self.now()
+        await self._commit(RunUnit(run_id=self.run_id, epoch=drive.epoch, entries=[entry]))
+        drive.journal.record(entry)
+        return value  # type: ignore[no-any-return]  # as above
+
+    @override
+    async def signal(self, run_id: RunId, name: str, payload: JsonValue = None) -> None:
+        text = dumps(payload, what="payload")
+        signal = NewSignal(run_id, name, text, cause=Cause(self.run_id))
+        unit = RunUnit(run_id=self.run_id, epoch=self._drive.epoch, signals=[signal])
+        await self._once_journaled(EntryKind.SIGNAL, name, input_mark(dumps([run_id, text])), unit)
+
+    @override
+    async def publish(self, channel: str, payload: JsonValue, *, key: str | None = None) -> None:
+        check_channels(self._host.storage.capabilities)
+        text = dumps(payload, what="payload")
+        message = NewMessage(channel, text, key, cause=Cause(self.run_id))
+        unit = RunUnit(run_id=self.run_id, epoch=self._drive.epoch, messages=[message])
+        await self._once_journaled(EntryKind.PUBLISH, channel, input_mark(dumps([key, text])), unit)
+
+    async def _once_journaled(self, kind: EntryKind, name: str, mark: str, unit: RunUnit) -> None:
+        """Commit `unit` with an entry of its own, unless the journal has it."""
+        self._drive.check_leaving()
+        if self._recorded(kind, name, mark) is not None:
+            return
+        entry = self._entry(kind, self._new_key(kind, name), name, StepStatus.COMPLETED, input_hash=mark)
+        entry.attempts = 1
+        entry.output = NULL
+        entry.finished_at = entry.started_at
+        unit.entries = [entry]
+        await self._commit(unit)
+        self._drive.journal.record(entry)
+
+    # --- concurrency -----------------------------------------------------------------------------
+
+    @override
+    async def gather(self, *branches: Callable[[], Awaitable[T]], return_errors: bool = False) -> Sequence[T]:
+        drive = self._drive
+        drive.check_leaving()
+        results: list[Any] = [None] * len(branches)
+        errors: dict[int, Exception] = {}
+        left = len(branches)
+        ended = anyio.Event()
+
+        async def run(index: int, branch: Callable[[], Awaitable[T]]) -> None:
+            nonlocal left
+            drive.adopt_task()
+            try:
+                results[index] = await branch()
+            except Parked:
+                pass
+            except anyio.get_cancelled_exc_class() as error:
+                if cancellation_is_ours():
+                    raise
+                errors[index] = RuntimeError(f"branch {index} was cancelled from within: {error!r}")
+            except Exception as error:  # foreign code: the branch
+                errors[index] = error
+            finally:
+                drive.release_task()
+                left -= 1
+                if left == 0:
+                    drive.resume()  # the caller goes on in the last branch's stead
+                    ended.set()
+                drive.suspend()
+
+        if not branches:
+            return []
+        for index, branch in enumerate(branches):
+            drive.resume()
+            drive.tasks.start_soon(run, index, branch)
+        drive.suspend()
+        await ended.wait()
+        drive.check_leaving()
+        if return_errors:
+            return [errors.get(index, result) for index, result in enumerate(results)]
+        if errors:
+            raise errors[min(errors)]
+        return results
+
+    # --- small things ----------------------------------------------------------------------------
+
+    @override
+    def note(self, text: str) -> None:
+        self._drive.note(text)
+
+    @override
+    def now(self) -> Micros:
+        return self._host.clock.now()
+
+    def _recorded(self, kind: EntryKind, name: str, mark: str) -> Entry | None:
+        """The entry of a verb: under its explicit key, or the next of its name and input."""
+        key, journal = self._options.key, self._drive.journal
+        return journal.take(kind, name, mark) if key is None else journal.find(kind, key, name, mark)
+
+    def _new_key(self, kind: EntryKind, name: str) -> str:
+        key = self._options.key
+        return self._drive.journal.free_key(kind, name) if key is None else key
+
+    def _entry(
+        self, kind: EntryKind, key: str, name: str, status: StepStatus, *, input_hash: str | None = None
+    ) -> Entry:
+        journal = self._drive.journal
+        return Entry(
+            seq=journal.next_seq(),
+            key=key,
+            kind=kind,
+            name=name,
+            status=status,
+            generation=journal.generation,
+            input_hash=input_hash,
+            started_at=self.now(),
+        )
+
+    def _closing(
+        self, entry: Entry, status: StepStatus, output: JsonText | None, error: Failure | None = None
+    ) -> RunUnit:
+        """The commit of a wait's end. The waiting entry stays as it is until that is durable."""
+        last = replace(
+            entry,
+            status=status,
+            output=output,
+            error=error,
+            wait_reason=None,
+            due_at=None,
+            attempts=1,
+            generation=self._drive.journal.generation,
+            finished_at=self.now(),
+        )
+        return RunUnit(run_id=self.run_id, epoch=self._drive.epoch, entries=[last])
+
+    async def _commit(self, unit: RunUnit) -> Applied:
+        """Commit what this verb did; raises what refused it."""
+        result = await self._host.committer.commit(unit)
+        if isinstance(result, (Refused, Broken)):
+            raise result.error
+        applied = self._settle(unit, result)
+        if applied is None:
+            await unwound()
+        return applied
+
+    def _settle(self, unit: RunUnit, result: object) -> Applied | None:
+        drive = self._drive
+        if not isinstance(result, Applied):
+            drive.lose()
+            return None
+        for entry in unit.entries:
+            if entry.status.terminal:
+                drive.closed(entry.seq)
+                drive.journal.record(entry)
+                if self._host.listening:
+                    drive.emit_entry(entry)
+        drive.wake_seq_seen(result.wake_seq)
+        return result
+
+
+class Launches:
+    """What a graph driver launched and has not collected."""
+
+    def __init__(self) -> None:
+        self.queue: list[StepCall] = []
+        self.outcomes: list[Outcome] = []
+        self.under_way = 0
+        self.collecting = False
+        self.arrived = anyio.Event()
+
+    def take(self) -> list[Outcome]:
+        taken, self.outcomes = self.outcomes, []
+        return taken
+
+    def wake(self) -> None:
+        self.arrived.set()
+
+
+def _entry_of(call: StepCall, outcome: Outcome, generation: int) -> Entry:
+    """What a second `step` under the same key finds within one drive."""
+    return Entry(
+        seq=call.seq,
+        key=call.key,
+        kind=EntryKind.STEP,
+        name=call.action.name,
+        status=outcome.status,
+        generation=generation,
+        attempts=outcome.attempts,
+        input_hash=call.input_hash,
+        output=None if outcome.error is not None else dumps(outcome.output),
+        error=outcome.error,
+    )
+
+
+def _value_of(outcome: Outcome) -> JsonValue:
+    if outcome.ok:
+        return outcome.output
+    error = outcome.error
+    if error is None:
+        raise StepFailed(outcome.key, f"it is {outcome.status}")
+    raise StepFailed(outcome.key, error.message, kind=error.kind, failure_code=error.code)
+
+
+def _waited(entry: Entry) -> JsonValue:
+    if entry.status is StepStatus.COMPLETED:
+        return loads(entry.output or NULL)
+    raise WaitTimeout(entry.key)

@@ -1,0 +1,372 @@
+"""The worker: claims runs while it has slots, and drives them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import anyio
+import anyio.abc
+import anyio.to_thread
+from typing_extensions import override
+
+from trivium import faults
+from trivium.bridge import Bridge
+from trivium.clock import Clock, Micros
+from trivium.engine.bus import Bus
+from trivium.engine.committer import Committer
+from trivium.engine.context import DriveContext
+from trivium.engine.drive import Drive
+from trivium.engine.host import Host
+from trivium.engine.settings import EngineSettings
+from trivium.engine.timers import Timer, Timers
+from trivium.engine.watch import Watches
+from trivium.errors import NotFound, WorkerFailed
+from trivium.executors.port import Executor
+from trivium.ids import NeedsId, RunId, WorkerId
+from trivium.json import JsonValue
+from trivium.model.commit import BatchResult, ClaimedRun, ClaimRequest, End, Ring, Started
+from trivium.model.drivers import Driver, Prepared
+from trivium.model.events import Event
+from trivium.model.runs import Definition, NewRun, Run
+from trivium.model.states import RunStatus
+from trivium.registry import Registry
+from trivium.storage.port import Storage
+
+_log = logging.getLogger("trivium.engine")
+
+SUSPECT_PATIENCE = 30.0
+"""Seconds after which a busy worker stops claiming other runs, so that a suspect can have it alone."""
+
+NOTED_AFTER = 200_000
+"""Microseconds after which a step that runs is written down at the next tick."""
+
+
+class Worker(Host):
+    """What claims and drives, on the event loop. Its threads and its lifetime are the engine's matter."""
+
+    def __init__(
+        self,
+        *,
+        storage: Storage,
+        clock: Clock,
+        bridge: Bridge,
+        timers: Timers,
+        committer: Committer,
+        registry: Registry,
+        drivers: Sequence[Driver],
+        executors: Mapping[str, Executor],
+        settings: EngineSettings,
+        bus: Bus,
+        watches: Watches,
+        roots: set[RunId] | None,
+        on_failure: Callable[[BaseException], None],
+    ) -> None:
+        self.storage = storage
+        self.clock = clock
+        self.bridge = bridge
+        self.timers = timers
+        self.committer = committer
+        self.registry = registry
+        self.executors = executors
+        self.park_after = settings.park_after
+        self.drivers = {driver.kind: driver for driver in drivers}
+        self.roots = roots
+        """None: claim from every tree; else only from these."""
+        self._settings = settings
+        self._bus = bus
+        self._watches = watches
+        self._on_failure = on_failure
+        self._id: WorkerId | None = None
+        self._tasks: anyio.abc.TaskGroup | None = None
+        self._accepting = False
+        self._drives: dict[RunId, Drive] = {}
+        self._busy = 0
+        self._drained = anyio.Event()
+        self._claiming = False
+        self._claim_again = False
+        self._backlog = False
+        self._solo = False
+        """A suspect is driven, or waits for the others to finish: nothing else is claimed."""
+        self._suspect_next = False
+        self._suspect_since: float | None = None
+        self._refreshing = False
+        self._needs: dict[NeedsId, frozenset[str]] = {}
+        self._due: Timer | None = None
+        self._looking: dict[Drive, bool] = {}
+
+    # --- lifetime --------------------------------------------------------------------------------
+
+    def begin(self, worker_id: WorkerId, tasks: anyio.abc.TaskGroup) -> None:
+        """Start claiming as `worker_id`."""
+        self._id = worker_id
+        self._tasks = tasks
+        self._accepting = True
+        self.look_for_work()
+
+    async def stop(self, grace: float) -> None:
+        """Claim nothing more; let the steps under way finish for up to `grace` seconds, then hand all runs back."""
+        self._accepting = False
+        for drive in list(self._drives.values()):
+            drive.stop()
+        with anyio.move_on_after(grace):
+            await self._until_drained()
+        if self._drives:
+            _log.warning("%d runs had steps that did not finish in %g s: they are cut off", len(self._drives), grace)
+            for drive in list(self._drives.values()):
+                drive.cut_off()
+            with anyio.move_on_after(5):
+                await self._until_drained()
+
+    def lose_all(self) -> None:
+        """The worker was buried: every run of it has, or will have, another owner."""
+        self._accepting = False
+        for drive in list(self._drives.values()):
+            drive.lose()
+
+    async def _until_drained(self) -> None:
+        while self._drives:
+            self._drained = anyio.Event()
+            await self._drained.wait()
+
+    @property
+    def driven(self) -> Mapping[RunId, Drive]:
+        """The runs under way here."""
+        return self._drives
+
+    # --- looking for work ------------------------------------------------------------------------
+
+    def look_for_work(self) -> None:
+        """Runs may have become claimable, of definitions that this worker has not seen."""
+        if self._accepting and not self._refreshing and self._tasks is not None:
+            self._refreshing = True
+            self._tasks.start_soon(self._refresh)
+
+    async def _refresh(self) -> None:
+        try:
+            self._needs = dict(await anyio.to_thread.run_sync(self.storage.needs))
+        finally:
+            self._refreshing = False
+        self._claim()
+
+    def serves(self) -> frozenset[NeedsId]:
+        """The sets of needs that this worker can meet."""
+        offers = {f"driver:{kind}" for kind in self.drivers}
+        offers.update(f"action:{name}" for name in self.registry.action_names())
+        return frozenset(mark for mark, needs in self._needs.items() if needs <= offers)
+
+    def _claim(self) -> None:
+        if not self._accepting or self._id is None or (self.roots is not None and not self.roots):
+            return
+        if self._claiming:
+            self._claim_again = True
+            return
+        free = self._settings.concurrency - self._busy
+        if free <= 0 or (self._solo and self._busy > 0):
+            self._backlog = True
+            return
+        self._claiming = True
+        self._claim_again = self._backlog = False
+        suspects = self._suspect_next and self._busy == 0
+        request = ClaimRequest(
+            worker_id=self._id,
+            limit=1 if suspects else free,
+            serves=self.serves(),
+            queues=self._settings.queues,
+            roots=None if self.roots is None else frozenset(self.roots),
+            suspects=suspects,
+        )
+        faults.reach("engine.before_claim")
+        self.committer.claim(request, lambda result: self._claimed(request, result))
+
+    def _claimed(self, request: ClaimRequest, result: BatchResult) -> None:
+        self._claiming = False
+        if self._id != request.worker_id:
+            return  # claimed by a boot that was buried since: those runs are taken over like all others of it
+        for claimed in result.claimed:
+            self._drive(claimed)
+        self._suspect_next = result.suspects
+        self._solo = (request.suspects and bool(result.claimed)) or self._out_of_patience(suspects=result.suspects)
+        if self._due is not None:
+            self._due.cancel()
+        self._due = None if result.next_due is None else self.timers.at(result.next_due, self._claim)
+        full = len(result.claimed) == request.limit
+        more = full or (result.suspects and not request.suspects and self._busy == 0)
+        if self._claim_again or more:
+            self._claim()
+
+    def _out_of_patience(self, *, suspects: bool) -> bool:
+        """A suspect is for an empty worker. One that never is empty drains after a while, so that the suspect gets its turn."""
+        if not suspects:
+            self._suspect_since = None
+            return False
+        now = self.clock.monotonic()
+        if self._suspect_since is None:
+            self._suspect_since = now
+        return now - self._suspect_since >= SUSPECT_PATIENCE
+
+    # --- driving ---------------------------------------------------------------------------------
+
+    def _drive(self, claimed: ClaimedRun) -> None:
+        driver = self.drivers.get(claimed.run.kind)
+        if driver is None or self._tasks is None:
+            raise WorkerFailed(f"run {claimed.run.id} of kind {claimed.run.kind!r} was claimed, which nobody drives here")
+        drive = Drive(claimed, driver, self)
+        self._drives[drive.run_id] = drive
+        self._busy += 1
+        self._tasks.start_soon(self._live, drive, driver)
+
+    async def _live(self, drive: Drive, driver: Driver) -> None:
+        try:
+            context = DriveContext(drive)
+            await drive.run(lambda: driver.drive(context))
+        except Exception as error:  # ours: whatever the run does is an outcome, so this is a fault of the engine
+            self._on_failure(error)
+        finally:
+            if self._drives.get(drive.run_id) is drive:
+                del self._drives[drive.run_id]
+            if not self._drives:
+                self._drained.set()
+            if not drive.idle:
+                self._give_slot()
+
+    def _give_slot(self) -> None:
+        self._busy -= 1
+        if self._busy == 0:
+            self._solo = False
+        if self._backlog or (self._suspect_next and self._busy == 0):
+            self._claim()
+
+    # --- what the engine tells it -----------------------------------------------------------------
+
+    def rung(self, ring: Ring) -> None:
+        """A doorbell, or a commit of our own."""
+        if ring.work or ring.everything:
+            self.look_for_work()
+        for run_id in ring.inbox & self._drives.keys():
+            self.look_into_inbox(self._drives[run_id])
+
+    def tick(self, owned: Mapping[RunId, tuple[int, int]]) -> None:
+        """Once a second: what the rings may have missed. `owned` is what the store says this worker owns."""
+        noted_before = Micros(self.clock.now() - NOTED_AFTER)
+        for run_id, drive in list(self._drives.items()):
+            found = owned.get(run_id)
+            if found is not None and found[0] == drive.epoch:
+                drive.wake_seq_seen(found[1])
+            drive.write_down_starts(noted_before)
+        for name, executor in self.executors.items():
+            if executor.all_stuck:
+                self._on_failure(
+                    WorkerFailed(
+                        f"every place of executor {name!r} is held by a step that timed out and still runs",
+                        hint="restart the worker; give such steps an end of their own",
+                    )
+                )
+        self.look_for_work()
+
+    # --- Host ------------------------------------------------------------------------------------
+
+    @property
+    @override
+    def listening(self) -> bool:
+        return self._bus.listening
+
+    @override
+    def emit(self, event: Event) -> None:
+        self._bus.emit(event)
+
+    @override
+    def slot_freed(self, drive: Drive) -> None:
+        self._give_slot()
+
+    @override
+    def slot_taken(self, drive: Drive) -> None:
+        self._busy += 1
+
+    @override
+    def run_ended(self, drive: Drive, ending: End) -> None:
+        self._watches.ended(drive.run_id, ending)
+
+    @override
+    def look_into_inbox(self, drive: Drive) -> None:
+        if drive in self._looking:
+            self._looking[drive] = True
+        elif self._tasks is not None:
+            self._looking[drive] = False
+            self._tasks.start_soon(self._look, drive)
+
+    async def _look(self, drive: Drive) -> None:
+        try:
+            while not drive.finished.is_set():
+                self._looking[drive] = False
+                wake_seq, items = await anyio.to_thread.run_sync(self.storage.inbox, drive.run_id)
+                drive.deliver(wake_seq, items)
+                if not self._looking[drive]:
+                    return
+        finally:
+            del self._looking[drive]
+
+    @override
+    def prepare(self, target: object, inputs: JsonValue) -> Prepared:
+        return prepare(self.drivers.values(), target, inputs, self.registry)
+
+    @override
+    def claimer(self) -> WorkerId | None:
+        free = self._accepting and not self._solo and self._busy < self._settings.concurrency
+        return self._id if free else None
+
+    @override
+    def adopt(self, new: NewRun, started: Started) -> None:
+        self.learn(new.definition)
+        if started.claimed and new.claim_by == self._id:
+            self._drive(ClaimedRun(fresh_run(new, self.clock.now()), new.definition, (), ()))
+        elif started.status is RunStatus.QUEUED:
+            self._claim()
+
+    def learn(self, definition: Definition) -> None:
+        """A definition that was just stored: its needs may be new."""
+        self._needs.setdefault(definition.needs_id, definition.needs)
+
+    @override
+    async def read_run(self, run_id: RunId) -> Run | None:
+        return await anyio.to_thread.run_sync(self.storage.run, run_id)
+
+
+def fresh_run(new: NewRun, now: Micros) -> Run:
+    """The row of a run that was inserted as claimed, without reading it back."""
+    return Run(
+        id=new.id,
+        kind=new.definition.kind,
+        name=new.definition.name,
+        target=new.target,
+        definition_id=new.definition.id,
+        status=RunStatus.RUNNING,
+        inputs=new.inputs,
+        queue=new.queue,
+        priority=new.priority,
+        root_id=new.root_id or new.id,
+        epoch=1,
+        generation=0,
+        wake_seq=0,
+        losses=0,
+        created_at=now,
+        key=new.key,
+        owner=new.claim_by,
+        parent_id=new.parent_id,
+        cause=new.cause,
+        labels=new.labels,
+        timeout=new.timeout,
+        first_claimed_at=now,
+    )
+
+
+def prepare(drivers: Iterable[Driver], target: object, inputs: JsonValue, registry: Registry) -> Prepared:
+    """Offer a target to the drivers, in order.
+
+    :raises NotFound: no driver knows it
+    """
+    for driver in drivers:
+        prepared = driver.prepare(target, inputs, registry)
+        if prepared is not None:
+            return prepared
+    raise NotFound("target", str(target), hint="give a flow file, flow:NAME, or load what defines it with -m")
