@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typing_extensions import override
 
 from trivium import errors
 from trivium.json import dumps
@@ -58,6 +59,7 @@ def test_exception_without_a_message_is_called_by_its_type() -> None:
 
 
 class Broken(Exception):
+    @override
     def __str__(self) -> str:
         raise RuntimeError("no words")
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from typing_extensions import override
 
 from trivium.errors import NotJson, TooLarge
 from trivium.json import MAX_DEPTH, ORJSON, STDLIB, Codec, JsonText, digest, dumps, loads
@@ -99,21 +100,25 @@ class Level(enum.IntEnum):
 class Shouting(str):
     __slots__ = ()
 
+    @override
     def __str__(self) -> str:
         return "SHOUTED"
 
 
 class Counting(int):
+    @override
     def __repr__(self) -> str:
         return "many"
 
 
 class Share(float):
+    @override
     def __repr__(self) -> str:
         return "some"
 
 
 class Hiding(dict[str, Any]):
+    @override
     def items(self) -> Any:
         return []
 
@@ -214,6 +219,7 @@ def test_value_that_contains_itself_is_refused(codec: Codec) -> None:
 
 
 class Silent:
+    @override
     def __repr__(self) -> str:
         raise RuntimeError("no words")
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, Never, NoReturn, TypeAlias
 
 import typing_extensions
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from trivium.errors import InvalidInput, InvalidOutput, MissingPackage, RegistrationError
@@ -262,7 +262,13 @@ def _typed_dict(fields: dict[str, Any], *, open_: bool) -> Any:
 def _adapt(annotation: Any, parts: Mapping[str, Any], place: str) -> TypeAdapter[Any]:
     """The adapter of `annotation`; where pydantic has none, the error names the one of `parts` that is to blame."""
     try:
-        return TypeAdapter(annotation)
+        try:
+            # Within Any, pydantic would turn NaN into null unseen; so it stays NaN, and is refused as what it is.
+            return TypeAdapter(annotation, config=ConfigDict(ser_json_inf_nan="constants"))
+        except PydanticUserError as error:
+            if error.code != "type-adapter-config-unused":
+                raise
+            return TypeAdapter(annotation)  # models and their like have a configuration of their own
     except Exception as whole:  # building a schema runs foreign code, and pydantic raises many types
         for name, part in parts.items():
             try:
