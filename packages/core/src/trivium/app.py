@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -22,6 +23,7 @@ from trivium.errors import Conflict, NotFound, RunCancelled, RunFailed
 from trivium.hooks import Plugins
 from trivium.ids import RunId
 from trivium.json import JsonValue, dumps, loads
+from trivium.loading import load_module
 from trivium.model.commit import CancelUnit, End, NewSignal, RetryUnit, SignalUnit, StartUnit
 from trivium.model.drivers import Prepared
 from trivium.model.events import Event, Observer
@@ -33,9 +35,11 @@ from trivium.storage.open import open_storage
 from trivium.storage.port import Note, Pruned, RunFilter, Storage, WorkerRecord
 
 if TYPE_CHECKING:
-    from trivium.graph import Drawing
+    from trivium.graph import Drawing, Recorded
 
 DEFAULT_STORE = "sqlite:///trivium.db"
+MOST_DRAWN = 2_000
+"""Runs of one tree that a picture shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +123,10 @@ class RunHandle:
 
     async def graph(self) -> Drawing:
         """The picture of the run as it stands: of its definition with states, times and attempts, and the runs it started."""
-        from trivium.graph import Drawing, execution_picture
+        from trivium.graph import Drawing, picture_of_run
 
-        snapshot = await self.snapshot()
-        definition = await anyio.to_thread.run_sync(self._app.storage.definition, snapshot.run.definition_id)
-        driver = next((one for one in self._app.plugins.drivers if one.kind == snapshot.run.kind), None)
-        drawn = driver.picture(definition) if driver is not None and definition is not None else None
-        return Drawing(execution_picture(snapshot.run, snapshot.entries, snapshot.children, drawn))
+        top, below = await anyio.to_thread.run_sync(self._app.read_tree, self.id)
+        return Drawing(picture_of_run(top, below))
 
 
 class Trivium:
@@ -140,7 +141,8 @@ class Trivium:
         self,
         url: str = DEFAULT_STORE,
         *,
-        modules: Sequence[str] = (),
+        modules: Sequence[str | Path] = (),
+        folder: Path | None = None,
         actions: Sequence[Callable[..., Any]] = (),
         worker: bool = True,
         only_started: bool = False,
@@ -149,11 +151,12 @@ class Trivium:
         clock: Clock | None = None,
         settings: EngineSettings | None = None,
     ) -> None:
-        """:param only_started: drive only trees that this object was told to `drive`, nobody else's"""
+        """:param folder: what relative `modules` are relative to; the working directory if absent
+        :param only_started: drive only trees that this object was told to `drive`, nobody else's"""
         self.plugins = plugins or Plugins.load()
         self.registry = Registry()
         for reference in modules:
-            self.plugins.discover(self.registry.load(reference), self.registry)
+            self.plugins.discover(load_module(reference, folder=folder), self.registry)
         for function in actions:
             self.registry.register(function)
         self.storage: Storage = open_storage(url, clock=clock, openers=self.plugins.storages)
@@ -292,6 +295,33 @@ class Trivium:
     async def runs(self, wanted: RunFilter | None = None) -> Sequence[Run]:
         """Runs, newest first."""
         return await anyio.to_thread.run_sync(self.storage.runs, wanted or RunFilter())
+
+    def read_tree(self, run_id: RunId) -> tuple[Recorded, Sequence[Recorded]]:
+        """A run and the runs below it, with what is needed to draw them. Blocks.
+
+        :raises NotFound:
+        """
+        from trivium.graph import Recorded
+
+        drivers = {driver.kind: driver for driver in self.plugins.drivers}
+
+        def recorded(run: Run) -> Recorded:
+            definition = self.storage.definition(run.definition_id)
+            driver = drivers.get(run.kind)
+            drawn = driver.picture(definition) if driver is not None and definition is not None else None
+            return Recorded(run=run, entries=self.storage.entries(run.id), definition=drawn)
+
+        top = self.storage.run(run_id)
+        if top is None:
+            raise NotFound("run", run_id, hint="trivium runs list")
+        tree = reversed(self.storage.runs(RunFilter(root_id=top.root_id, limit=MOST_DRAWN)))
+        inside = {run_id}
+        below = []
+        for run in tree:  # oldest first: a parent comes before its children
+            if run.parent_id in inside:
+                inside.add(run.id)
+                below.append(recorded(run))
+        return recorded(top), below
 
     async def workers(self) -> Sequence[WorkerRecord]:
         """Who is alive."""

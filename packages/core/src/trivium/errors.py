@@ -45,6 +45,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from typing_extensions import override
+
 
 class TriviumError(Exception):
     """The base of all errors that Trivium raises on purpose."""
@@ -57,6 +59,7 @@ class TriviumError(Exception):
         self.message = message
         self.hint = hint
 
+    @override
     def __str__(self) -> str:
         return f"{self.message} ({self.hint})" if self.hint else self.message
 
@@ -88,6 +91,7 @@ class Problem:
     column: int | None = None
     warning: bool = False
 
+    @override
     def __str__(self) -> str:
         place = ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
         return f"{place}: {self.code} {self.message}" if place else f"{self.code} {self.message}"

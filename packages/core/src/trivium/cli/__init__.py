@@ -1,4 +1,4 @@
-"""The command line. `main` is the console script; nothing but it is imported here, so that `--help` is quick."""
+"""The command line. `main` is the console script; what a command needs is imported when it is called."""
 
 from trivium.cli.entry import main
 

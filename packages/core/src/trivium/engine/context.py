@@ -367,12 +367,7 @@ class DriveContext(RunContext):
             return recorded  # type: ignore[no-any-return]  # the effect's type is its user's word
         began = self.now()
         effect = EffectCall(key, journal_key, call, verify, on_unknown, scope)
-        while True:
-            try:
-                value = await self._ledger.perform(effect)
-                break
-            except AskEffect as asked:
-                await self._ledger.ask(asked, journal_key, drive.wait)
+        value = await self._perform_effect(effect)
         entry = self._entry(EntryKind.EFFECT, journal_key, key, StepStatus.COMPLETED)
         entry.output = dumps(value)
         entry.attempts = 1
@@ -380,6 +375,13 @@ class DriveContext(RunContext):
         await self._commit(RunUnit(run_id=self.run_id, epoch=drive.epoch, entries=[entry]))
         drive.journal.record(entry)
         return value  # type: ignore[no-any-return]  # as above
+
+    async def _perform_effect(self, effect: EffectCall) -> Any:
+        while True:
+            try:
+                return await self._ledger.perform(effect)
+            except AskEffect as asked:
+                await self._ledger.ask(asked, effect.step_key, self._drive.wait)
 
     @override
     async def signal(self, run_id: RunId, name: str, payload: JsonValue = None) -> None:

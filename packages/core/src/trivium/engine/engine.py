@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
 from functools import partial
 
@@ -102,11 +102,12 @@ class Engine:
                 self.bus.start()
                 self.committer.start()
                 for executor in executors.values():
-                    executor.start()
-                tasks.start_soon(self.timers.run)
+                    executor.start(self._bridge)
+                tasks.start_soon(self._supervised, self._bridge.run)
+                tasks.start_soon(self._supervised, self.timers.run)
                 await self._boot()
                 if not self.works:
-                    tasks.start_soon(self._poll)
+                    tasks.start_soon(self._supervised, self._poll)
                 try:
                     yield
                 except anyio.get_cancelled_exc_class():
@@ -139,6 +140,13 @@ class Engine:
             await self.worker.stop(self.settings.shutdown_grace)
         await self._unboot()
         await self.committer.aclose()
+
+    async def _supervised(self, loop: Callable[[], Awaitable[None]]) -> None:
+        """A background loop: if it ends, so does the engine, and says so."""
+        try:
+            await loop()
+        except Exception as error:
+            self._fail(error)
 
     def _fail(self, error: BaseException) -> None:
         """A background loop ended: nothing can go on. Called on the event loop."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import anyio.to_thread
@@ -60,7 +60,7 @@ class Told:
             self._entries.add(mark)
         return True
 
-    def from_store(self, run: Run, entries: list[Entry] | tuple[Entry, ...]) -> Iterator[Event]:
+    def from_store(self, run: Run, entries: Sequence[Entry]) -> Iterator[Event]:
         """The ends that the journal has and that were not told."""
         for entry in entries:
             if entry.status.terminal:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from trivium.bridge import Bridge
+
 
 @dataclass(slots=True)
 class Call:
@@ -48,8 +50,8 @@ class Executor(ABC):
         """Whether a call of this label was cancelled and still runs."""
         return False
 
-    def start(self) -> None:
-        """Get ready. Called on the event loop."""
+    def start(self, bridge: Bridge) -> None:
+        """Get ready. Called on the event loop, with the way back into it from other threads."""
 
     def close(self) -> None:
         """Let go of what can be let go; calls that cannot be stopped are left to themselves."""

@@ -58,8 +58,8 @@ class ThreadExecutor(Executor):
         return self.stuck >= self._limit
 
     @override
-    def start(self) -> None:
-        self._bridge = Bridge()
+    def start(self, bridge: Bridge) -> None:
+        self._bridge = bridge
 
     @override
     def close(self) -> None:
