@@ -1,7 +1,7 @@
 """Flows: YAML and JSON graphs of steps, driven by the core.
 
-The names are imported when they are first asked for: a plugin's package is imported by every call of the command line, also
-by one that only lists the commands.
+The names are imported when they are first asked for: a plugin's package is imported by every call of the command line,
+also by one that only lists the commands.
 """
 
 from typing import TYPE_CHECKING

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, TypeAlias
 
-from trivium.errors import InvalidInput
+from trivium.errors import InvalidInput, NotJson, TooLarge
 from trivium.json import JsonValue, dumps, loads
 from trivium.model.drivers import CommandLineText
 from trivium_dag.problems import did_you_mean, listed
@@ -114,17 +114,16 @@ def violations(value: JsonValue, schema: Schema, name: str) -> Iterable[str]:
 def from_command_line(text: str, schema: Schema) -> JsonValue:
     """What was typed, by the declared types: JSON where that fits them, else text."""
     types = types_of(schema)
+    text = str(text)  # of the marked class, orjson takes none
     if types == ("string",):
-        return str(text)
+        return text
     try:
         parsed = loads(text)
         dumps(parsed)  # the standard library's parser takes NaN
-    except ValueError:
-        return str(text)
-    except Exception:  # NotJson, or a recursion too deep: no JSON of ours
-        return str(text)
+    except (ValueError, RecursionError, NotJson):
+        return text
     others = [one for one in types if one != "string"]
-    return str(text) if "string" in types and not any(TYPES[one](parsed) for one in others) else parsed
+    return text if "string" in types and not any(TYPES[one](parsed) for one in others) else parsed
 
 
 def type_of(value: JsonValue) -> str:
@@ -148,6 +147,9 @@ def _equal(one: JsonValue, other: JsonValue) -> bool:
 def _shown(value: object) -> str:
     try:
         text: str = dumps(value)
-    except Exception:  # it is shown in a message about something else; what is no JSON is refused where it is stored
+    except (
+        NotJson,
+        TooLarge,
+    ):  # shown in a message about something else; what is no JSON is refused where it is stored
         text = f"a {type(value).__name__}"
     return text if len(text) <= 60 else f"{text[:57]}..."

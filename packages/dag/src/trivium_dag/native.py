@@ -59,14 +59,15 @@ def read_native(top: Mapping[str, JsonValue], default_name: str, problems: Probl
     _check_format(fields)
     fields.check_keys(FLOW_KEYS, FLOW_KEYS_LATER)
     sketch = Sketch()
+    declarations = _declarations(fields)
     inputs = {
         name: schema
-        for name, declared, path in _declarations(fields)
+        for name, declared, path in declarations
         if (schema := _read_input(name, declared, path, problems)) is not None
     }
     steps = []
     entries = fields.sequence("steps")
-    if not entries and (top.get("steps") is None or isinstance(top["steps"], Sequence)):
+    if not entries and isinstance(top.get("steps"), (list, type(None))):
         fields.missing("steps", ": a flow has at least one")
     for index, entry in enumerate(entries):
         path: Path = ("steps", index)
@@ -81,7 +82,7 @@ def read_native(top: Mapping[str, JsonValue], default_name: str, problems: Probl
     if outputs is not None:
         _check_literals(outputs, ("outputs",), problems)
         sketch.add_references(outputs, ("outputs",), None, problems)
-    check_inputs(sketch, [name for name, _, _ in _declarations(Fields(Problems(""), top, (), ""))], problems)
+    check_inputs(sketch, [name for name, _, _ in declarations], problems)
     flow = Flow(
         name=fields.name("name") or default_name,
         steps=tuple(steps),

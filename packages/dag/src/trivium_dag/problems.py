@@ -172,8 +172,8 @@ def did_you_mean(name: str, candidates: Collection[str]) -> str:
         return ""
     from difflib import get_close_matches  # costs 4 ms, and only those who erred pay them
 
-    near = get_close_matches(name, list(candidates), n=1) or [one for one in candidates if one.lower() == name.lower()]
-    return f"; did you mean {near[0]!r}?" if near else ""
+    near = get_close_matches(name, candidates, n=1) or [one for one in candidates if one.lower() == name.lower()]
+    return f"; did you mean '{near[0]}'?" if near else ""
 
 
 def listed(names: Iterable[str], limit: int = 12) -> str:

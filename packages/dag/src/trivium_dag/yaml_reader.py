@@ -53,6 +53,7 @@ _BASED: Final = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT: Final = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _NOT_FINITE: Final = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 _SURROGATES: Final = re.compile(r"(?<!\\)((?:\\\\)*)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
+_NOT_IN_YAML: Final = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ def read_document(data: bytes, file: str, *, limits: Limits = LIMITS) -> Documen
     if file.lower().endswith(".json"):
         _check_json(text, problems)
         problems.raise_errors()
-        text = _SURROGATES.sub(_join_surrogates, text)
+        text = _NOT_IN_YAML.sub(_escaped, _SURROGATES.sub(_join_surrogates, text))
     builder = _Builder(problems, limits)
     try:
         value, root = builder.document(text)
@@ -142,16 +143,20 @@ def _join_surrogates(found: re.Match[str]) -> str:
     return f"{found[1]}\\U{0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00):08x}"
 
 
-def _at(text: str, line: int, column: int) -> str:
-    """The character at a place, counted from 0; nothing where there is none."""
-    found = re.split(r"\r\n|\r|\n", text)[line : line + 1]
-    return found[0][column : column + 1] if found else ""
+def _line(text: str, line: int) -> str:
+    """A line, counted from 0, as YAML counts them; nothing where there is none."""
+    return "".join(re.split(r"\r\n|\r|\n", text)[line : line + 1])
 
 
 def _place(event: Event) -> tuple[int, int]:
     """Where an event begins, counted from 1. Events of a parser always have a mark; only the types say otherwise."""
     mark = event.start_mark
     return (1, 1) if mark is None else (mark.line + 1, mark.column + 1)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    """JSON strings may have characters that YAML forbids, or takes for the end of a line."""
+    return f"\\u{ord(found[0]):04x}"
 
 
 class _Stop(Exception):
@@ -181,8 +186,11 @@ class _Builder:
         except self._yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             what = error.problem or error.context or "a mistake"
-            if mark is not None and _at(text, mark.line, mark.column) == "\t":
+            line = "" if mark is None else _line(text, mark.line)
+            if mark is not None and line[mark.column : mark.column + 1] == "\t":
                 what = "a tab, where YAML takes spaces only"
+            elif "${{" in line:
+                what += '; within { } or [ ] a reference stands in quotes: "${{ ... }}"'
             place = (None, None) if mark is None else (mark.line + 1, mark.column + 1)
             self._problems.at(codes.SYNTAX, what, *place)
         except self._yaml.YAMLError as error:  # the reader's own: a character that YAML forbids

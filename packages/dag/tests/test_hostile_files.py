@@ -1,0 +1,137 @@
+"""Files made to hurt are problems like any other, told in a moment, and never the end of the process."""
+
+import time
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from trivium.errors import DefinitionError, UsageError
+from trivium_dag import load_flow
+from trivium_dag.loading import load_bytes
+
+MEGABYTE = 1 << 20
+
+
+def repeated(text: str) -> bytes:
+    return (text * (MEGABYTE // len(text))).encode()
+
+
+def bomb(levels: int = 12, width: int = 9) -> bytes:
+    lines = ["l0: &l0 [x, x, x]"]
+    lines += [f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * width)}]" for n in range(1, levels)]
+    return "\n".join(lines).encode()
+
+
+HOSTILE = {
+    "a megabyte of [": repeated("["),
+    "a megabyte of {": repeated("{"),
+    "a megabyte of [ in a step": b"trivium: 1\nsteps: " + repeated("["),
+    "nested one a line": repeated("[\n"),
+    "a megabyte of {a: ": repeated("{a: "),
+    "a megabyte of - ": repeated("- "),
+    "a megabyte of ? ": repeated("? "),
+    "a megabyte of a: ": repeated("a: "),
+    "a megabyte of &a ": repeated("&a "),
+    "a megabyte of *a ": repeated("*a "),
+    "a megabyte of !": repeated("!"),
+    "a megabyte of :": repeated(":"),
+    "a megabyte of ,": repeated(","),
+    "a megabyte of %": repeated("%"),
+    "a megabyte of documents": repeated("---\n"),
+    "a megabyte of tabs": repeated("\t"),
+    "deep blocks": b"".join(b" " * depth + b"a:\n" for depth in range(1400)),
+    "an alias bomb": bomb(),
+    "an alias of itself": b"a: &a [*a]",
+    "many aliases": b"a: &a 1\nb: [" + b"*a," * 200_000 + b"]",
+    "a scalar of 30 MB": b"a: " + b"x" * 30 * MEGABYTE,
+    "a quoted scalar that does not end": b"a: '" + b"x" * 10 * MEGABYTE,
+    "over the size": b"#" * 65 * MEGABYTE,
+    "NUL bytes": b"trivium: 1\0",
+    "only NUL bytes": b"\0" * MEGABYTE,
+    "other control characters": b"a: \x07",
+    "invalid UTF-8": b"a: \xff\xfe",
+    "a surrogate in UTF-8": b"a: \xed\xa0\x80",
+    "UTF-16": "trivium: 1".encode("utf-16"),
+    "random bytes": bytes(range(256)) * 64,
+    "a Python object": b"!!python/object/apply:os.system ['true']",
+    "a tag of one's own": b"trivium: !one 1",
+    "a standard tag": b"trivium: !!str 1",
+    "a merge key": b"a: &a {b: 1}\nc: {<<: *a}",
+    "a tab as indentation": b"a:\n\tb: 1",
+    "a key of 5 MB": b"? " + b"k" * 5 * MEGABYTE + b"\n: 1",
+    "one key again and again": b"a: 1\n" * 100_000,
+    "an unclosed reference": b"trivium: 1\nsteps: [{id: a, uses: b, with: {x: '" + b"${{ " * 250_000 + b"'}}]",
+    "many wrong references": b"trivium: 1\nsteps: [{id: a, uses: b, with: {x: '" + b"${{ a.b }} " * 90_000 + b"'}}]",
+    "a reference without end": b"trivium: 1\nsteps: [{id: a, uses: b, with: {x: '${{ steps" + b".a" * 500_000 + b"'}}]",
+    "a reference of quotes": b'trivium: 1\nsteps: [{id: a, uses: b, with: {x: \'${{ "' + b'"' * MEGABYTE + b" }}'}}]",
+    "a long duration": b"trivium: 1\ntimeout: " + b"1h" * 500_000 + b"\nsteps: [{id: a, uses: b}]",
+    "many unknown keys": b"trivium: 1\n" + b"".join(b"key%d: 1\n" % n for n in range(50_000)),
+    "many unknown needs": b"trivium: 1\nsteps:\n"
+    + b"".join(b"- {id: s%d, uses: x, needs: t%d}\n" % (n, n) for n in range(9_000)),
+    "one large cycle": b"trivium: 1\nsteps:\n"
+    + b"".join(b"- {id: s%d, uses: x, needs: s%d}\n" % (n, (n + 1) % 9_000) for n in range(9_000)),
+    "many small cycles": b"trivium: 1\nsteps:\n"
+    + b"".join(b"- {id: s%d, uses: x, needs: s%d}\n" % (n, n ^ 1) for n in range(9_000)),
+    "an empty file": b"",
+    "only comments": repeated("# x\n"),
+}  # fmt: skip
+
+HOSTILE_JSON = {
+    "a megabyte of [": repeated("["),
+    'a megabyte of {"a":': repeated('{"a":'),
+    "a number of a megabyte": b'{"a": ' + b"1" * MEGABYTE + b"}",
+    "a lone surrogate": b'{"a": "\\ud83d"}',
+    "NaN": b'{"a": NaN}',
+    "nested to the limit": b"[" * 500 + b"]" * 500,
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_yaml_is_a_problem_within_two_seconds(name):
+    started = time.process_time()
+
+    with pytest.raises(DefinitionError) as raised:
+        load_bytes(HOSTILE[name], "flow.yaml")
+
+    assert time.process_time() - started < 2.0
+    assert all(one.code.startswith("TRV-11") for one in raised.value.problems)
+    assert len(str(raised.value)) < 100_000
+
+
+@pytest.mark.parametrize("name", HOSTILE_JSON)
+def test_hostile_json_is_a_problem_within_two_seconds(name):
+    started = time.process_time()
+
+    with pytest.raises(DefinitionError):
+        load_bytes(HOSTILE_JSON[name], "flow.json")
+
+    assert time.process_time() - started < 2.0
+
+
+def problems_or_flow(data: bytes, name: str) -> object:
+    try:
+        return load_bytes(data, name)
+    except DefinitionError as error:
+        return error.problems
+
+
+@given(st.binary(max_size=300), st.sampled_from(["flow.yaml", "flow.json"]))
+@example(b"\xef\xbb\xbf", "flow.yaml")
+def test_any_bytes_load_or_are_a_problem(data, name):
+    assert problems_or_flow(data, name)
+
+
+YAMLISH = st.text(alphabet="abtrue01 \n\t-:?,[]{}#&*!|>'\"%@`<=~$.\\/ä\u2028\U0001f600", max_size=120)
+
+
+@given(YAMLISH, st.sampled_from(["", "trivium: 1\nsteps:\n- id: a\n  uses: b\n  with:\n    x: "]))
+def test_any_text_that_looks_like_yaml_loads_or_is_a_problem(text, head):
+    assert problems_or_flow((head + text).encode(), "flow.yaml")
+
+
+def test_a_folder_with_the_name_of_a_file_is_a_usage_error(tmp_path):
+    (tmp_path / "folder.yaml").mkdir()
+
+    with pytest.raises(UsageError):
+        load_flow(tmp_path / "folder.yaml")
