@@ -15,15 +15,16 @@ import types
 import typing
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Never, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, Never, NoReturn, TypeAlias
 
 import typing_extensions
-from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
-from pydantic.fields import FieldInfo
 
 from trivium.errors import InvalidInput, InvalidOutput, MissingPackage, RegistrationError
 from trivium.json import NULL, JsonText, JsonValue, dumps, loads
 from trivium.suggestions import did_you_mean
+
+if TYPE_CHECKING:  # pydantic takes a third of the time to import trivium: it comes with the first action
+    from pydantic import TypeAdapter
 
 UNKNOWN = inspect.Parameter.empty
 """The annotation of what has none."""
@@ -63,6 +64,8 @@ class Signature:
 
         :raises RegistrationError: it cannot be called by names alone, or an annotation cannot be resolved
         """
+        from pydantic.fields import FieldInfo
+
         place = place_of(function)
         try:
             raw = inspect.signature(function)
@@ -216,10 +219,8 @@ class InputSchema:
             if self._extras is not None:
                 extra = {name: value for name, value in bound.items() if name not in self._names}
                 bound |= self._extras.validate_json(dumps(extra), strict=True)
-        except ValidationError as error:
+        except Exception as error:  # a refusal; or else validators are foreign code
             raise InvalidInput(what, _details(error, what, self._names)) from None
-        except Exception as error:  # validators are foreign code
-            raise InvalidInput(what, [f"checking it raised {_reason(error)}"]) from None
         return bound
 
     def _bind_given(self, text: JsonText, what: str) -> dict[str, Any]:
@@ -261,6 +262,8 @@ def _typed_dict(fields: dict[str, Any], *, open_: bool) -> Any:
 
 def _adapt(annotation: Any, parts: Mapping[str, Any], place: str) -> TypeAdapter[Any]:
     """The adapter of `annotation`; where pydantic has none, the error names the one of `parts` that is to blame."""
+    from pydantic import ConfigDict, PydanticUserError, TypeAdapter
+
     try:
         try:
             # Within Any, pydantic would turn NaN into null unseen; so it stays NaN, and is refused as what it is.
@@ -342,10 +345,8 @@ class OutputSchema:
         try:
             checked = adapter.validator.validate_python(value, strict=True)
             return adapter.serializer.to_python(checked, mode="json", warnings="error")
-        except ValidationError as error:
+        except Exception as error:  # a refusal; or else foreign code in serializers, or a value that contains itself
             raise InvalidOutput(what, _details(error, what, ())) from None
-        except Exception as error:  # validators and serializers are foreign code, and values may contain themselves
-            raise InvalidOutput(what, [f"serialising it raised {_reason(error)}"]) from None
 
     def json_schema(self) -> dict[str, Any]:
         """The JSON Schema of the output; empty where everything is allowed."""
@@ -417,7 +418,11 @@ class _Given:
 # --- sentences -----------------------------------------------------------------------------------
 
 
-def _details(error: ValidationError, what: str, names: Collection[str]) -> list[str]:
+def _details(error: Exception, what: str, names: Collection[str]) -> list[str]:
+    from pydantic import ValidationError
+
+    if not isinstance(error, ValidationError):
+        return [f"checking it raised {_reason(error)}"]
     lines = []
     for one in error.errors(include_url=False, include_context=False):
         path = _path(one["loc"])
