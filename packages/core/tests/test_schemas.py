@@ -19,7 +19,8 @@ from typing_extensions import TypedDict, override
 
 from trivium.errors import InvalidInput, InvalidOutput, NotJson, RegistrationError, TooLarge
 from trivium.json import MAX_DEPTH, JsonText, JsonValue, dumps
-from trivium.schemas import InputSchema, OutputSchema, Signature
+from trivium.schemas import InputSchema, OutputSchema
+from trivium.signatures import Signature
 
 
 class Customer(pydantic.BaseModel):

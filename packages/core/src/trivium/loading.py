@@ -19,6 +19,7 @@ from pathlib import Path
 from types import ModuleType
 
 from trivium.errors import ConfigError, NotFound, TriviumError
+from trivium.foreign import reason_of
 
 _loading = threading.RLock()
 
@@ -103,7 +104,7 @@ def _told(reference: str, path: Path | None) -> Iterator[None]:
         raise  # has its own sentence, with the place
     except (Exception, SystemExit) as error:  # foreign code: whatever the module does when it is imported
         raise ConfigError(
-            f"importing {reference} failed{_place(error, path)}: {_sentence(error)}",
+            f"importing {reference} failed{_place(error, path)}: {reason_of(error, limit=500)}",
             hint="the module must import cleanly; try it with python -c",
         ) from None
 
@@ -115,11 +116,3 @@ def _place(error: BaseException, path: Path | None) -> str:
     frames = [one for one in frames if one.filename not in (__file__, importlib.__file__)]
     own = [one for one in frames if path is not None and one.filename == str(path)]
     return f" at {found.filename}:{found.lineno}" if (found := next(reversed(own or frames), None)) else ""
-
-
-def _sentence(error: BaseException) -> str:
-    try:
-        text = str(error.msg if isinstance(error, SyntaxError) else error).partition("\n")[0]
-    except Exception as broken:  # foreign code: __str__ of the user's exception
-        text = f"<its __str__ raised {type(broken).__name__}>"
-    return f"{type(error).__name__}: {text:.500}" if text else type(error).__name__

@@ -17,7 +17,8 @@ from trivium.errors import ConfigError, NotFound, RegistrationError
 from trivium.loading import load_module
 from trivium.model.context import StepContext
 from trivium.model.policies import NO_RETRY, Delivery, Duration, Overlap, Retry, seconds
-from trivium.schemas import InputSchema, OutputSchema, Signature, place_of, underlying
+from trivium.schemas import InputSchema, OutputSchema
+from trivium.signatures import Signature, place_of, underlying
 from trivium.suggestions import did_you_mean
 
 F = TypeVar("F", bound=Callable[..., Any])
