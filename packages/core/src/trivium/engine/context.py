@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar
 
 import anyio
+import anyio.lowlevel
 from typing_extensions import override
 
 from trivium.clock import Micros
@@ -35,6 +37,9 @@ from trivium.model.states import FailureKind, StepStatus, WaitReason
 T = TypeVar("T")
 
 _log = logging.getLogger("trivium.run")
+
+WAVE = 256
+"""Launched steps that begin between two turns of the event loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,47 +194,47 @@ class DriveContext(RunContext):
         if launches.collecting:
             launches.collecting = False
             self._drive.resume()
-        launches.arrived.set()
+        launches.wake()
         self._drive.suspend()
 
     @override
     async def collect(self) -> Sequence[Outcome]:
         drive, launches = self._drive, self._launches
         drive.check_leaving()
-        if launches.queue:
-            queue, launches.queue = launches.queue, []
-            launches.under_way += len(queue)
-            for _ in queue:
-                drive.resume()
-            if len(queue) == 1 and launches.under_way == 1:
-                return await self._collect_one(queue[0])
-            for call in queue:
+        if len(launches.queue) == 1 and launches.under_way == 0:
+            # A chain needs no task for each step: its only step is performed in the driver's own.
+            call = launches.queue.popleft()
+            self._begin()
+            launches.collecting = True
+            drive.suspend()
+            await self._steps.perform(call)
+        while launches.queue and not launches.outcomes:
+            # In waves: steps that end at once have ended, and freed what they held, before the next ones begin.
+            for _ in range(min(WAVE, len(launches.queue))):
+                call = launches.queue.popleft()
+                self._begin()
                 drive.tasks.start_soon(self._steps.perform, call)
+            if launches.queue:
+                await anyio.lowlevel.checkpoint()
+                drive.check_leaving()
         if not launches.outcomes:
-            if launches.under_way == 0:
-                raise UsageError("collect() without a launched step would wait for ever")
             await self._await_outcome()
+        drive.check_leaving()
         return launches.take()
 
-    async def _collect_one(self, call: StepCall) -> Sequence[Outcome]:
-        """A chain needs no task for each step: its only step is performed in the driver's own."""
-        launches = self._launches
-        launches.arrived = anyio.Event()
-        launches.collecting = True
-        self._drive.suspend()
-        await self._steps.perform(call)
-        if not launches.outcomes:
-            await launches.arrived.wait()
-        self._drive.check_leaving()
-        return launches.take()
+    def _begin(self) -> None:
+        self._launches.under_way += 1
+        self._drive.resume()
 
     async def _await_outcome(self) -> None:
         drive, launches = self._drive, self._launches
+        if not launches.collecting:
+            if launches.under_way == 0:
+                raise UsageError("collect() without a launched step would wait for ever")
+            launches.collecting = True
+            drive.suspend()
         launches.arrived = anyio.Event()
-        launches.collecting = True
-        drive.suspend()
         await launches.arrived.wait()
-        drive.check_leaving()
 
     @override
     def propose_end(self, decide: Callable[[Outcome], End | None]) -> None:
@@ -537,18 +542,19 @@ class Launches:
     """What a graph driver launched and has not collected."""
 
     def __init__(self) -> None:
-        self.queue: list[StepCall] = []
+        self.queue: deque[StepCall] = deque()
         self.outcomes: list[Outcome] = []
         self.under_way = 0
         self.collecting = False
-        self.arrived = anyio.Event()
+        self.arrived: anyio.Event | None = None
 
     def take(self) -> list[Outcome]:
         taken, self.outcomes = self.outcomes, []
         return taken
 
     def wake(self) -> None:
-        self.arrived.set()
+        if self.arrived is not None:
+            self.arrived.set()
 
 
 def _entry_of(call: StepCall, outcome: Outcome, generation: int) -> Entry:

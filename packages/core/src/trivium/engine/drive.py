@@ -62,7 +62,7 @@ class Drive:
         self.stopping = False
         self.ended: End | None = None
         self.idle = False
-        self.finished = anyio.Event()
+        self.finished = False
         self.open_entries: dict[int, Callable[[], Entry]] = {}
         """By seq: how to write down what has begun and not ended."""
         self.notes: list[str] = []
@@ -76,16 +76,15 @@ class Drive:
         self._waits: dict[Wait, None] = {}
         self._active = 1
         self._parking = False
-        self._settled = anyio.Event()
+        self._settled: anyio.Event | None = None
         self._park_timer: Timer | None = None
         self._cancel_reason: str | None = None
         self._timed_out = False
         self._tasks: anyio.abc.TaskGroup | None = None
         self._first_inbox: Sequence[Item] = claimed.inbox
-        self._delivered = anyio.Event()
+        self._delivered: anyio.Event | None = None
         self._calls = 0
-        self._calls_done = anyio.Event()
-        self._calls_done.set()
+        self._calls_done: anyio.Event | None = None
 
     # --- life ------------------------------------------------------------------------------------
 
@@ -108,7 +107,7 @@ class Drive:
                     self.deliver(record.wake_seq, self._first_inbox)
                     ending = await self._outcome_of(body)
                     if self.leaving is Leaving.RELEASED:
-                        await self._calls_done.wait()  # what is under way may finish: its outcome is worth keeping
+                        await self._calls_end()  # what is under way may finish: its outcome is worth keeping
                     tasks.cancel_scope.cancel()
             await self._leave(ending)
         finally:
@@ -116,7 +115,7 @@ class Drive:
                 timer.cancel()
             if self._park_timer is not None:
                 self._park_timer.cancel()
-            self.finished.set()
+            self.finished = True
 
     def _look_before_driving(self) -> None:
         """What was decided while nobody drove it: then no line of the user's code runs."""
@@ -255,7 +254,7 @@ class Drive:
     @property
     def cancelling(self) -> bool:
         """What it began is to stop."""
-        return self._cancelling or self.finished.is_set()
+        return self._cancelling or self.finished
 
     def _time_out(self) -> None:
         self._timed_out = True
@@ -275,8 +274,7 @@ class Drive:
     def deliver(self, wake_seq: int, items: Iterable[Item]) -> None:
         """The inbox as it stands at `wake_seq`."""
         self._wake_seen = max(self._wake_seen, wake_seq)
-        self._delivered.set()
-        self._delivered = anyio.Event()
+        self._wake_delivered()
         for item in self.mailbox.deliver(items):
             if item.kind is ItemKind.CANCEL:
                 self.cancel(str(loads(item.payload)))
@@ -289,8 +287,15 @@ class Drive:
         """Return when the inbox was delivered as it stood at `wake_seq`, or later."""
         while self._wake_seen < wake_seq and self.leaving is None:
             self.host.look_into_inbox(self)
+            if self._delivered is None:
+                self._delivered = anyio.Event()
             await self._delivered.wait()
         self.check_leaving()
+
+    def _wake_delivered(self) -> None:
+        if self._delivered is not None:
+            self._delivered.set()
+            self._delivered = None
 
     # --- waiting ---------------------------------------------------------------------------------
 
@@ -321,7 +326,7 @@ class Drive:
             self.suspend()
         try:
             await wait.event.wait()
-            while self._parking:
+            while self._parking and self._settled is not None:
                 await self._settled.wait()
         finally:
             del self._waits[wait]
@@ -333,14 +338,17 @@ class Drive:
 
     def call_begins(self) -> None:
         """A step is under way until `call_ends`."""
-        if self._calls == 0:
-            self._calls_done = anyio.Event()
         self._calls += 1
 
     def call_ends(self) -> None:
         self._calls -= 1
-        if self._calls == 0:
+        if self._calls == 0 and self._calls_done is not None:
             self._calls_done.set()
+
+    async def _calls_end(self) -> None:
+        while self._calls:
+            self._calls_done = anyio.Event()
+            await self._calls_done.wait()
 
     def check_leaving(self) -> None:
         """At the entry of every verb."""
@@ -423,7 +431,8 @@ class Drive:
 
     def _settle(self) -> None:
         self._parking = False
-        self._settled.set()
+        if self._settled is not None:
+            self._settled.set()
 
     def _unwind(self, leaving: Leaving) -> None:
         """Let every coroutine that waits raise `Parked`; the others raise it at their next verb."""
@@ -431,7 +440,7 @@ class Drive:
         self._settle()
         for wait in self._waits:
             wait.event.set()
-        self._delivered.set()
+        self._wake_delivered()
         if self.on_leaving is not None:
             self.on_leaving()
 

@@ -297,7 +297,7 @@ class Worker(Host):
 
     async def _look(self, drive: Drive) -> None:
         try:
-            while not drive.finished.is_set():
+            while not drive.finished:
                 self._looking[drive] = False
                 wake_seq, items = await anyio.to_thread.run_sync(self.storage.inbox, drive.run_id)
                 drive.deliver(wake_seq, items)
