@@ -1,0 +1,157 @@
+"""Which runs a worker gets, and what it is told of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+from trivium.clock import Micros
+from trivium.ids import DefinitionId, RunId, WorkerId
+from trivium.json import dumps
+from trivium.model.commit import ClaimedRun, ClaimRequest
+from trivium.model.runs import Definition, Run
+from trivium_storage_sql.rows import Record, definition_of, entry_of, item_of, run_of
+from trivium_storage_sqlite import sql
+from trivium_storage_sqlite.limits import admit, wait_for_slot
+from trivium_storage_sqlite.work import Work
+
+_PRIORITY: Final = 8
+
+
+Definitions: TypeAlias = dict[DefinitionId, Definition]
+"""Those that were read before: a definition never changes, as its id is its content's hash."""
+
+
+def wake_due(work: Work) -> None:
+    """Queue the waiting runs whose time has come. Everything must be flushed, and nothing is known afterwards."""
+    due = next_due(work)
+    if due is not None and due <= work.now:
+        work.echo.queued.update(run_id for (run_id,) in work.connection.execute(sql.WAKE_DUE, (work.now,)).fetchall())
+    work.forget()
+
+
+def next_due(work: Work) -> Micros | None:
+    """When the next timer runs out."""
+    found = work.connection.execute(sql.NEXT_DUE).fetchone()
+    return None if found is None else found[0]
+
+
+def claim(work: Work, request: ClaimRequest, definitions: Definitions) -> list[ClaimedRun]:
+    """Give the worker its runs, in order."""
+    if request.limit <= 0 or not request.serves or not work.is_worker(request.worker_id):
+        return []
+    taken = (
+        _take(work, request, 1, lambda _: suspects(work, request))
+        if request.suspects
+        else _take(work, request, request.limit, lambda many: _candidates(work, request, many))
+    )
+    work.echo.queued.difference_update(record[0] for record in taken)
+    return [_claimed(work, record, request.worker_id, definitions) for record in taken]
+
+
+def claimed_before(work: Work, run_id: RunId, definitions: Definitions) -> ClaimedRun:
+    """A run that was claimed earlier in this transaction."""
+    return _loaded(work, work.connection.execute(sql.RUN_READ, (run_id,)).fetchone(), definitions)
+
+
+def suspects(work: Work, request: ClaimRequest) -> list[Record]:
+    """The suspects that the request serves, in order."""
+    found = work.connection.execute(sql.SUSPECTS, (_listed(request.serves),)).fetchall()
+    return [record for record in found if _is_served(record, request)]
+
+
+def _is_served(record: Record, request: ClaimRequest) -> bool:
+    queue, root_id = record[7], record[9]
+    return (request.queues is None or queue in request.queues) and (request.roots is None or root_id in request.roots)
+
+
+def _take(work: Work, request: ClaimRequest, limit: int, candidates: Callable[[int], list[Record]]) -> list[Record]:
+    """Claim up to `limit` of the candidates; those that their limits do not admit leave the queue and do not count."""
+    taken: list[Record] = []
+    while len(taken) < limit:
+        wanted = limit - len(taken)
+        found = candidates(wanted)
+        admitted: list[Record] = []
+        for record in found:
+            if len(admitted) == wanted:
+                break
+            run_id, parent_id, limits = record[0], record[20], record[30]
+            if limits is None or admit(work, run_id, parent_id):
+                admitted.append(record)
+            else:
+                wait_for_slot(work, run_id)
+        work.flush()
+        work.connection.executemany(sql.RUN_CLAIM, [(request.worker_id, work.now, record[0]) for record in admitted])
+        taken += admitted
+        if len(found) == len(admitted):
+            break
+    return taken
+
+
+def _candidates(work: Work, request: ClaimRequest, many: int) -> list[Record]:
+    """The first `many` queued runs that the request serves, in order."""
+    execute, serves = work.connection.execute, _listed(request.serves)
+    if request.roots is not None:
+        found: list[Record] = []
+        for root in request.roots:
+            if request.queues is None:
+                found += execute(sql.CANDIDATES_OF_ROOT_IN_ANY_QUEUE, (serves, root, many))
+            else:
+                found += execute(sql.CANDIDATES_OF_ROOT, (serves, root, _listed(request.queues), many))
+    elif request.queues is not None:
+        # One by one: over several queues at once the index does not give the order, and SQLite would sort them all.
+        found = []
+        for queue in request.queues:
+            found += execute(sql.CANDIDATES_OF_QUEUE, (serves, queue, many))
+    else:
+        return execute(sql.CANDIDATES, (serves, many)).fetchall()
+    found.sort(key=lambda record: (-record[_PRIORITY], record[0]))
+    return found[:many]
+
+
+def _listed(words: frozenset[str] | frozenset[RunId]) -> str:
+    return dumps(sorted(words))
+
+
+# --- what the claimer is told --------------------------------------------------------------------
+
+
+def _claimed(work: Work, record: Record, worker_id: WorkerId, definitions: Definitions) -> ClaimedRun:
+    """The record as it was read, before the claim, with what the claim changed."""
+    values = list(record)
+    values[5] = "running"
+    values[10] += 1
+    values[16] = values[25] = None
+    values[19] = worker_id
+    if values[26] is None:
+        values[26] = work.now
+    return _loaded(work, values, definitions)
+
+
+def _loaded(work: Work, record: Record | list[object], definitions: Definitions) -> ClaimedRun:
+    run = run_of(tuple(record), work.resolve)
+    entries = (
+        [
+            entry_of(row, work.resolve)
+            for row in work.connection.execute(sql.ENTRIES_THAT_COUNT, (run.id, run.generation)).fetchall()
+        ]
+        if run.epoch > 1  # nobody owned it before, so nobody wrote a journal
+        else []
+    )
+    items = (
+        [item_of(row, work.resolve) for row in work.connection.execute(sql.INBOX, (run.id,)).fetchall()]
+        if run.wake_seq
+        else []
+    )
+    return ClaimedRun(run, _definition(work, run, definitions), entries, items)
+
+
+def _definition(work: Work, run: Run, definitions: Definitions) -> Definition:
+    found = definitions.get(run.definition_id)
+    if found is None:
+        *row, names = work.connection.execute(sql.DEFINITION, (run.definition_id,)).fetchone()
+        found = definition_of(tuple(row), names, work.resolve)
+        if len(definitions) >= 256:
+            definitions.clear()
+        definitions[run.definition_id] = found
+    return found

@@ -1,0 +1,100 @@
+"""Limits: which runs hold a key, and who comes next when one lets go.
+
+A run has a row in `holdings` for each of its keys, from its start to its end. `holder` says that it was admitted: by
+its own id, or by the holder it shares with, where a run above it holds the key already; so a key stays held until the
+last of them has ended. The number of different holders is what the limit bounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from trivium.ids import RunId
+from trivium.model.runs import Limit
+from trivium_storage_sql.rows import limits_of
+from trivium_storage_sqlite import sql
+from trivium_storage_sqlite.work import SLOT, WAITING, Row, Work
+
+
+def enter(work: Work, run_id: RunId, limits: Iterable[Limit], priority: int) -> None:
+    """Note the keys of a run that was started or retried."""
+    work.connection.executemany(
+        sql.HOLDING_ADD, [(limit.key, run_id, limit.limit, -priority, None, 0) for limit in limits]
+    )
+
+
+def admit(work: Work, run_id: RunId, parent_id: RunId | None) -> bool:
+    """Give a run that is about to be claimed the keys that it lacks, if there is room for all of them."""
+    lacking = _lacking(work, run_id, parent_id)
+    if lacking is None:
+        return False
+    work.connection.executemany(sql.HOLDING_TAKE, [(holder, key, run_id) for key, holder in lacking])
+    return True
+
+
+def wait_for_slot(work: Work, run_id: RunId) -> None:
+    """Take a run that was not admitted out of the queue; if that leaves room under another key of it, for the next there."""
+    work.connection.execute(sql.RUN_NO_SLOT, (run_id,))
+    work.rows.pop(run_id, None)
+    work.connection.execute(sql.HOLDINGS_WAIT, (1, run_id))
+    keys = [key for key, *_ in work.connection.execute(sql.HOLDINGS_OF, (run_id,)).fetchall()]
+    if len(keys) > 1:
+        for key in keys:
+            _announce(work, key)
+
+
+def let_go(work: Work, row: Row) -> None:
+    """A run has ended: its keys are free, and the next ones that have room are queued."""
+    keys = [key for key, *_ in work.connection.execute(sql.HOLDINGS_OF, (row.id,)).fetchall()]
+    work.connection.execute(sql.HOLDINGS_DROP, (row.id,))
+    for key in keys:
+        _announce(work, key)
+
+
+def enter_again(work: Work, row: Row, priority: int) -> None:
+    """Note the keys of a run that is retried: its end has taken them away."""
+    enter(work, row.id, limits_of(row.limits), priority)
+
+
+def _lacking(work: Work, run_id: RunId, parent_id: RunId | None) -> list[tuple[str, str]] | None:
+    """The keys that a run lacks, each with who would be its holder; None if one of them has no room."""
+    found: list[tuple[str, str]] = []
+    for key, limit, holder, _ in work.connection.execute(sql.HOLDINGS_OF, (run_id,)).fetchall():
+        if holder is not None:
+            continue
+        if parent_id is not None:
+            above = work.connection.execute(sql.HELD_ABOVE, (parent_id, key)).fetchone()
+            if above is not None:
+                found.append((key, above[0]))
+                continue
+        (held,) = work.connection.execute(sql.HELD, (key,)).fetchone()
+        if held >= limit:
+            return None
+        found.append((key, run_id))
+    return found
+
+
+def _announce(work: Work, key: str) -> None:
+    """Queue as many of the runs that wait for `key` as have room, in their order.
+
+    Not all of them: with ten thousand waiting for one slot, each end would queue them all, and each claim send them back.
+    """
+    (held,) = work.connection.execute(sql.HELD, (key,)).fetchone()
+    chosen: list[Row] = []
+    waiters = work.connection.execute(sql.SLOT_WAITERS, (key,))
+    for (run_id,) in waiters:  # lazily: mostly the first is the one
+        row = work.row(run_id)
+        if row is None or row.status != WAITING or row.wait_reason != SLOT:
+            continue
+        lacking = _lacking(work, run_id, row.parent_id)
+        needs_room = lacking is None or (key, run_id) in lacking
+        if needs_room and held >= next((each.limit for each in limits_of(row.limits) if each.key == key), 0):
+            break
+        if lacking is None:
+            continue  # another of its keys has no room; that one's end will find it
+        held += needs_room
+        chosen.append(row)
+    waiters.close()
+    for row in chosen:
+        work.connection.execute(sql.HOLDINGS_WAIT, (0, row.id))
+        work.queue(row)
