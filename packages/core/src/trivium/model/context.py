@@ -168,6 +168,11 @@ class RunContext(ABC):
         into the same commit. It must be a pure function of the outcomes so far; if the commit is refused it did not happen."""
 
     @abstractmethod
+    def show_outputs(self, outputs: Callable[[str], Mapping[str, JsonValue]]) -> None:
+        """What `StepContext.outputs` of a step is, by the step's key. `outputs` is called when an action asks, from
+        whatever thread it runs in."""
+
+    @abstractmethod
     def note(self, text: str) -> None:
         """A line for the run's history, written with the next commit."""
 
