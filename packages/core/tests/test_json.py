@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from typing_extensions import override
 
 from trivium.errors import NotJson, TooLarge
-from trivium.json import MAX_DEPTH, ORJSON, STDLIB, Codec, JsonText, digest, dumps, loads
+from trivium.json import MAX_DEPTH, ORJSON, STDLIB, Codec, JsonText, digest, dumps, loads, parse
 
 ORJSON_HERE = ORJSON or STDLIB
 """Where orjson is not installed the comparison is an empty one; the tools of a checkout install it."""
@@ -227,6 +227,34 @@ class Silent:
 def test_key_that_cannot_be_shown_is_refused_all_the_same() -> None:
     with pytest.raises(NotJson, match="which cannot be shown"):
         dumps({Silent(): 1})
+
+
+@given(values)
+def test_text_of_others_is_read_as_what_it_says(value: Any) -> None:
+    assert parse(json.dumps(value, indent=1)) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "input is not JSON: Expecting value"),
+        ("{'a': 1}", "input is not JSON: Expecting property name"),
+        ("[1,]", "input is not JSON: "),
+        ("[1] 2", "input is not JSON: Extra data"),
+        ('{"a": [NaN]}', "input is not JSON: NaN is not a JSON number"),
+        ("-Infinity", "input is not JSON: -Infinity is not a JSON number"),
+        ('{"a": 1e999}', r"input\.a is not JSON: inf is not a JSON number"),
+        (f"[{2**64}]", r"input\[0\] is not JSON: an integer beyond 64 bits"),
+        (r'{"a": "\ud800"}', r"input\.a is not JSON: a string with a lone surrogate"),
+        ('{"a": 1, "b": {"c": 1, "d": 2, "c": 3}}', "input is not JSON: the key 'c' stands twice"),
+        ("[" * 201 + "]" * 201, r"input(\[0\])+ is not JSON: nested deeper than 200 levels"),
+        ("[" * 100_000, "input is not JSON: nested deeper than 200 levels"),
+        ("9" * 5000, "input is not JSON: "),
+    ],
+)
+def test_text_that_is_no_json_is_refused_with_the_reason(text: str, message: str) -> None:
+    with pytest.raises(NotJson, match=message):
+        parse(text, what="input")
 
 
 @pytest.mark.parametrize(("value", "size"), [("a" * 8, 10), ("é" * 4, 10), ([1, 2, 3, 4], 9)], ids=repr)

@@ -9,12 +9,15 @@ import math
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Annotated, Any, Literal, NoReturn, NotRequired, Optional
 from uuid import UUID
 
 import pydantic
 import pytest
 import typing_extensions
+from hypothesis import given
+from hypothesis import strategies as st
 from typing_extensions import TypedDict, override
 
 from trivium.errors import InvalidInput, InvalidOutput, NotJson, RegistrationError, TooLarge
@@ -194,6 +197,39 @@ def test_deepest_value_passes() -> None:
         value = [value]
 
     assert bind(load, data=value) == {"data": value}
+
+
+values: st.SearchStrategy[Any] = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(codec="utf-8"), max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abcxy"), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["a", "b", "c"]), values))
+def test_values_of_any_shape_arrive_as_they_were(given: dict[str, Any]) -> None:
+    def load(**more: Any) -> Any: ...
+
+    assert InputSchema.of(load).bind(dumps(given)) == given
+    assert OutputSchema.of(Any).encode(given) == dumps(given)
+
+
+def demanding(a: int, b: float, c: list[Point] | None = None, x: Customer | None = None, y: Options | None = None): ...
+
+
+DEMANDING = InputSchema.of(demanding)
+
+
+@given(values)
+def test_any_input_is_bound_or_refused(given: Any) -> None:
+    with suppress(InvalidInput):
+        bound = DEMANDING.bind(dumps(given))
+        assert type(bound["a"]) is int
+        assert type(bound["b"]) is float
 
 
 # --- input: what does not ------------------------------------------------------------------------

@@ -81,9 +81,39 @@ def dumps(value: object, *, what: str = "value", limit: int = MAX_VALUE_BYTES, c
 
 
 def loads(text: str, *, codec: Codec = FASTEST) -> JsonValue:
-    """The value of canonical text: fresh containers at every call."""
+    """The value of canonical text, as `dumps` wrote it: fresh containers at every call. For the text of others:
+    `parse`."""
     value: JsonValue = codec.decode(text)
     return value
+
+
+def parse(text: str, *, what: str = "text", limit: int = MAX_VALUE_BYTES) -> JsonValue:
+    """The value of JSON text from outside: what it is and whether it is any depends on no codec.
+
+    :raises NotJson: it is no JSON, has a key twice, or has a value that `dumps` refuses; `what` is its root
+    :raises TooLarge: its value has more than `limit` bytes
+    """
+    try:
+        value: JsonValue = _stdlib.loads(text, parse_constant=_no_constant, object_pairs_hook=_no_duplicates)
+    except RecursionError:
+        raise NotJson(what, f"nested deeper than {MAX_DEPTH} levels") from None
+    except ValueError as error:
+        raise NotJson(what, str(error)) from None
+    dumps(value, what=what, limit=limit)
+    return value
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"the key {key!r:.80} stands twice")
+        found[key] = value
+    return found
 
 
 def digest(text: str) -> str:

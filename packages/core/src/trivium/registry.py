@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any, Literal, TypeVar, overload
@@ -133,9 +133,9 @@ def spec_of(function: object) -> ActionSpec | None:
     return found if isinstance(found, ActionSpec) and not isinstance(function, type) else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Action:
-    """A callable that can be a step. Made by `of`."""
+    """A callable that can be a step. Made by `of`; equal to itself alone, whatever its function says of equality."""
 
     name: str
     function: Callable[..., Any]
@@ -152,8 +152,8 @@ class Action:
     """Where it is written, for messages."""
     context_parameter: str | None
     """The parameter that gets the `StepContext`."""
-    input: InputSchema
-    output: OutputSchema
+    input: InputSchema = field(repr=False)
+    output: OutputSchema = field(repr=False)
 
     @classmethod
     def of(cls, function: Callable[..., Any], *, name: str | None = None, spec: ActionSpec | None = None) -> Action:

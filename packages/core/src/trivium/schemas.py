@@ -33,7 +33,7 @@ _JsonSchema: TypeAlias = Mapping[str, Any]
 # --- input ---------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class InputSchema:
     """What a callable takes. Made by `of`."""
 
@@ -169,7 +169,7 @@ def _no_schema(name: str, place: str, error: Exception) -> RegistrationError:
 _ANYTHING = (UNKNOWN, Any, object, Never, NoReturn, JsonValue)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class OutputSchema:
     """What a callable returns. Made by `of`."""
 
@@ -255,7 +255,7 @@ def _fits(value: object, exact: type) -> bool:
 # --- schemas given by hand -----------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Given:
     """A JSON Schema from the user. References lead only into itself: nothing is ever fetched."""
 

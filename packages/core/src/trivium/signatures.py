@@ -101,7 +101,15 @@ def place_of(function: Callable[..., Any]) -> str:
     inner = underlying(function)
     name = f"{getattr(inner, '__module__', None)}.{getattr(inner, '__qualname__', type(inner).__qualname__)}"
     code = getattr(inner, "__code__", None)
-    return f"{name} ({os.path.relpath(code.co_filename)}:{code.co_firstlineno})" if code is not None else name
+    return f"{name} ({_near(code.co_filename)}:{code.co_firstlineno})" if code is not None else name
+
+
+def _near(file: str) -> str:
+    try:
+        path = os.path.relpath(file)
+    except (OSError, ValueError):  # the working directory is gone, or on another drive
+        return file
+    return file if path.startswith(os.pardir) else path
 
 
 def underlying(function: Callable[..., Any]) -> Any:
