@@ -2,53 +2,53 @@
 
 from __future__ import annotations
 
-from collections import deque
+import contextvars
 from collections.abc import Callable
-from typing import Protocol, cast
+from typing import Protocol, TypeAlias, cast
 
-import anyio
 import anyio.lowlevel
+
+Callback: TypeAlias = Callable[[], object]
 
 
 class _AsyncioLoop(Protocol):
-    def call_soon_threadsafe(self, callback: Callable[[], object]) -> object: ...
+    def call_soon_threadsafe(self, callback: Callback, *, context: contextvars.Context) -> object: ...
 
 
 class _TrioToken(Protocol):
-    def run_sync_soon(self, callback: Callable[[], object]) -> None: ...
+    def run_sync_soon(self, callback: Callback) -> None: ...
 
 
 class Bridge:
-    """Made on the event loop. `call_soon` may be used from any thread, also while the loop ends; the callbacks run in the task
-    that runs `run`, so they may start tasks, and what one raises ends that task and is seen."""
+    """Made on the event loop, in a task. `call_soon` may be used from any thread, also while the loop ends.
 
-    def __init__(self) -> None:
+    A callback may start tasks in a task group and make anyio's primitives. It runs between tasks, not in one of its own: a task
+    would cost a turn of the loop for each commit, a third of what a step of a chain takes. So what a callback raises is handed to
+    `on_error`, as no task group sees it.
+    """
+
+    def __init__(self, on_error: Callable[[BaseException], None]) -> None:
+        self._on_error = on_error
         native = anyio.lowlevel.current_token().native_token
+        self._schedule: Callable[[Callback], object]
         if hasattr(native, "run_sync_soon"):
-            self._schedule: Callable[[Callable[[], object]], object] = cast(_TrioToken, native).run_sync_soon
+            self._schedule = cast(_TrioToken, native).run_sync_soon
         else:
-            self._schedule = cast(_AsyncioLoop, native).call_soon_threadsafe
-        self._callbacks: deque[Callable[[], object]] = deque()
-        self._arrived = anyio.Event()
+            loop = cast(_AsyncioLoop, native)
+            context = contextvars.copy_context()  # anyio finds its backend in it
+            self._schedule = lambda callback: loop.call_soon_threadsafe(callback, context=context)
 
-    def call_soon(self, callback: Callable[[], object]) -> bool:
+    def call_soon(self, callback: Callback) -> bool:
         """Have the loop call `callback`, in order for calls of one thread. False if the loop is gone."""
-        self._callbacks.append(callback)
+
+        def call() -> None:
+            try:
+                callback()
+            except BaseException as error:
+                self._on_error(error)
+
         try:
-            self._schedule(self._wake)
+            self._schedule(call)
         except RuntimeError:  # asyncio: "Event loop is closed"; trio.RunFinishedError is a RuntimeError too
             return False
         return True
-
-    def _wake(self) -> None:
-        self._arrived.set()
-
-    async def run(self) -> None:
-        """Make the calls, for ever."""
-        callbacks = self._callbacks
-        while True:
-            # A callback that is appended behind this loop is followed by a wake, which runs on this thread: not before the wait.
-            self._arrived = anyio.Event()
-            while callbacks:
-                callbacks.popleft()()
-            await self._arrived.wait()

@@ -206,6 +206,7 @@ class DriveContext(RunContext):
             call = launches.queue.popleft()
             self._begin()
             launches.collecting = True
+            launches.arrived = anyio.Event()  # before the commit is on its way: it races this thread for the interpreter
             drive.suspend()
             await self._steps.perform(call)
         while launches.queue and not launches.outcomes:
@@ -232,9 +233,10 @@ class DriveContext(RunContext):
             if launches.under_way == 0:
                 raise UsageError("collect() without a launched step would wait for ever")
             launches.collecting = True
+            launches.arrived = anyio.Event()
             drive.suspend()
-        launches.arrived = anyio.Event()
-        await launches.arrived.wait()
+        if launches.arrived is not None:
+            await launches.arrived.wait()
 
     @override
     def propose_end(self, decide: Callable[[Outcome], End | None]) -> None:

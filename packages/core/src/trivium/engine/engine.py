@@ -76,7 +76,7 @@ class Engine:
         await anyio.to_thread.run_sync(self.storage.open)
         error: BaseException | None = None
         try:
-            self._bridge = Bridge()
+            self._bridge = Bridge(self._fail)
             self.timers = Timers(self.storage.clock)
             self.committer = Committer(
                 self.storage, self._bridge, on_ring=self._rung, on_broken=self._fail
@@ -103,7 +103,6 @@ class Engine:
                 self.committer.start()
                 for executor in executors.values():
                     executor.start(self._bridge)
-                tasks.start_soon(self._supervised, self._bridge.run)
                 tasks.start_soon(self._supervised, self.timers.run)
                 await self._boot()
                 if not self.works:
