@@ -55,7 +55,7 @@ class ScriptedContext(RunContext):
         self.kind = prepared.definition.kind
         self.name = prepared.definition.name
         self.inputs = loads(dumps(prepared.inputs))
-        self.definition = loads(prepared.definition.body)
+        self.body: JsonValue = loads(prepared.definition.body)
         self.definition_id = prepared.definition.id
         self.labels = {}
         self.logger = logging.LoggerAdapter(logging.getLogger("test"))
@@ -67,12 +67,18 @@ class ScriptedContext(RunContext):
         self.timeouts: dict[str, Any] = {}
         self.recorded: dict[str, JsonValue] = {}
         self.proposed: End | None = None
+        self.before: Callable[[str], Mapping[str, JsonValue]] = lambda key: {}
         self._actions = actions
         self._batch = batch
         self._queue: deque[tuple[str, str, Any, Any]] = deque()
         self._decide: Callable[[Outcome], End | None] = lambda outcome: None
         self._options: dict[str, Any] = {}
         self._owner = self
+
+    @property
+    @override
+    def definition(self) -> JsonValue:
+        return self.body
 
     @override
     def options(self, **options: Any) -> "ScriptedContext":
@@ -111,6 +117,10 @@ class ScriptedContext(RunContext):
     @override
     def propose_end(self, decide: Callable[[Outcome], End | None]) -> None:
         self._decide = decide
+
+    @override
+    def show_outputs(self, outputs: Callable[[str], Mapping[str, JsonValue]]) -> None:
+        self.before = outputs
 
     @override
     async def step(self, *args: Any, **input: Any) -> JsonValue:

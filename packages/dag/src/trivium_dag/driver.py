@@ -97,6 +97,7 @@ class FlowDriver(Driver):
             for policy in plan.policies
         ]
         context.propose_end(_end_of(progress))
+        context.show_outputs(progress.before)
         while not progress.done:
             for step in progress.take():
                 try:

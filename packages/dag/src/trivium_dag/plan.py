@@ -35,8 +35,6 @@ class PlannedStep:
     """Its arguments in a run."""
     shape: Callable[[JsonValue], JsonValue] | None
     """What is recorded for what the action returned; None: as it is."""
-    kept: bool
-    """Its output is referred to, or is an output of the flow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +43,8 @@ class Plan:
 
     steps: tuple[PlannedStep, ...]
     index: Mapping[str, int]
-    waits: tuple[int, ...]
-    """How many steps each waits for."""
+    before: tuple[tuple[int, ...], ...]
+    """Whom each waits for."""
     dependents: tuple[tuple[int, ...], ...]
     """Who waits for each."""
     policies: tuple[Policy, ...]
@@ -58,12 +56,7 @@ class Plan:
 def compile_flow(flow: Flow) -> Plan:
     """The plan of a flow that was checked; linear in its size."""
     index = {step.id: number for number, step in enumerate(flow.steps)}
-    referred: set[str] = set()
-    before = []
-    for step in flow.steps:
-        names = set(steps_in(step.arguments))
-        referred |= names
-        before.append({index[name] for name in names.union(step.needs)})
+    before = dependencies(flow)
     dependents: list[list[int]] = [[] for _ in flow.steps]
     for number, needed in enumerate(before):
         for one in needed:
@@ -71,10 +64,8 @@ def compile_flow(flow: Flow) -> Plan:
     policies: dict[Policy, int] = {}
     if flow.outputs is None:
         leaves = [step.id for number, step in enumerate(flow.steps) if not dependents[number]]
-        referred.update(leaves)
         outputs = _leaf_outputs(leaves)
     else:
-        referred.update(steps_in(flow.outputs))
         outputs = compile_input(flow.outputs)
     steps = tuple(
         PlannedStep(
@@ -83,14 +74,13 @@ def compile_flow(flow: Flow) -> Plan:
             policies.setdefault(Policy(step.retry, step.timeout, step.total_timeout), len(policies)),
             compile_input(step.arguments),
             shape_for(step.outputs) if step.outputs else None,
-            step.id in referred,
         )
         for step in flow.steps
     )
     return Plan(
         steps=steps,
         index=index,
-        waits=tuple(map(len, before)),
+        before=tuple(map(tuple, before)),
         dependents=tuple(map(tuple, dependents)),
         policies=tuple(policies),
         outputs=outputs,

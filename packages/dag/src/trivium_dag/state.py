@@ -6,6 +6,7 @@ outcomes comes to the same place. The cost of a whole run is linear in its steps
 
 from __future__ import annotations
 
+import copy
 import heapq
 from collections.abc import Mapping
 
@@ -21,8 +22,8 @@ class Progress:
         self._plan = plan
         self._outputs: dict[str, JsonValue] = {}
         self._scope = Scope(inputs, self._outputs, run_id)
-        self._waits = list(plan.waits)
-        self._ready = [number for number, waits in enumerate(plan.waits) if not waits]  # sorted, so a heap
+        self._waits = [len(before) for before in plan.before]
+        self._ready = [number for number, waits in enumerate(self._waits) if not waits]  # sorted, so a heap
         self._left = len(plan.steps)
         self._running = 0
 
@@ -54,8 +55,7 @@ class Progress:
         """A running step has completed."""
         number = self._plan.index[step_id]
         step = self._plan.steps[number]
-        if step.kept:
-            self._outputs[step_id] = output if step.shape is None else step.shape(output)
+        self._outputs[step_id] = output if step.shape is None else step.shape(output)
         self._left -= 1
         self._running -= 1
         waits = self._waits
@@ -63,6 +63,20 @@ class Progress:
             waits[dependent] -= 1
             if not waits[dependent]:
                 heapq.heappush(self._ready, dependent)
+
+    def before(self, step_id: str) -> dict[str, JsonValue]:
+        """What the steps that a running step comes after gave, near and far, by id, in the order of the file: the same
+        whatever else has completed meanwhile. Copies; may be called from any thread."""
+        plan = self._plan
+        found: set[int] = set()
+        ahead = list(plan.before[plan.index[step_id]])
+        while ahead:
+            number = ahead.pop()
+            if number not in found:
+                found.add(number)
+                ahead += plan.before[number]
+        names = [plan.steps[number].id for number in sorted(found)]
+        return {name: copy.deepcopy(self._outputs[name]) for name in names}
 
     def outputs(self) -> dict[str, JsonValue]:
         """The outputs of the flow, once it is done.
