@@ -39,7 +39,7 @@ from trivium.storage.port import Storage, WorkerRecord
 from trivium.testing.clock import TestClock
 
 MakeStorage: TypeAlias = Callable[[Clock], Storage]
-"""What a test module gives: a storage, not yet opened. Calls of one test give the same store, where stores are shared."""
+"""What a test module gives: a storage, not yet opened. Calls within one test give the same store, where it lasts."""
 
 E = TypeVar("E", bound=TriviumError)
 
