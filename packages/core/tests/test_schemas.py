@@ -189,6 +189,15 @@ def test_injected_parameters_are_no_input() -> None:
     assert list(schema.json_schema()["properties"]) == ["a"]
 
 
+@pytest.mark.parametrize("schema", [None, {"type": "object"}])
+def test_injected_parameters_cannot_be_given(schema: dict[str, Any] | None) -> None:
+    def load(context: Any, a: int, **more: Any) -> None: ...
+
+    with pytest.raises(InvalidInput) as caught:
+        InputSchema.of(load, skip=["context"], schema=schema).bind(JsonText('{"a":1,"b":2,"context":3}'))
+    assert caught.value.details == ("context is unknown",)
+
+
 def test_deepest_value_passes() -> None:
     def load(data: list[Any]) -> None: ...
 

@@ -43,6 +43,7 @@ class InputSchema:
     _given: _Given | None = None
     _names: frozenset[str] = field(default=frozenset())
     _required: frozenset[str] = field(default=frozenset())
+    _injected: frozenset[str] = field(default=frozenset())
 
     @classmethod
     def of(
@@ -62,10 +63,10 @@ class InputSchema:
         read = Signature(read.place, parameters, read.extra, read.returns)
         names = frozenset(one.name for one in parameters)
         required = frozenset(one.name for one in parameters if one.required)
+        injected = frozenset(skip)
         if schema is not None:
-            return cls(
-                read, _given=_Given.of(schema, f"input_schema of {read.place}"), _names=names, _required=required
-            )
+            given = _Given.of(schema, f"input_schema of {read.place}")
+            return cls(read, _given=given, _names=names, _required=required, _injected=injected)
         hints = {one.name: one.annotation for one in parameters}
         shape = _typed_dict(
             {
@@ -77,7 +78,7 @@ class InputSchema:
         extras = None
         if read.extra is not None and read.extra not in (Any, object):
             extras = _adapt(types.GenericAlias(dict, (str, read.extra)), {"**kwargs": read.extra}, read.place)
-        return cls(read, _adapt(shape, hints, read.place), extras, None, names, required)
+        return cls(read, _adapt(shape, hints, read.place), extras, None, names, required, injected)
 
     def bind(self, text: JsonText, *, what: str = "input") -> dict[str, Any]:
         """The arguments to call with. What is not given is left to Python's defaults.
@@ -96,6 +97,8 @@ class InputSchema:
                 bound |= self._extras.validate_json(dumps(extra), strict=True)
         except Exception as error:  # a refusal; or else validators are foreign code
             raise InvalidInput(what, _details(error, what, self._names)) from None
+        if self._signature.extra is not None and not self._injected.isdisjoint(bound):  # **kwargs would let it through
+            raise InvalidInput(what, [_unknown(name, self._names) for name in sorted(self._injected & bound.keys())])
         return bound
 
     def _bind_given(self, text: JsonText, what: str) -> dict[str, Any]:
@@ -105,8 +108,8 @@ class InputSchema:
         assert self._given is not None
         details = list(self._given.complaints(value, what))
         details += [f"{name} is missing" for name in sorted(self._required - value.keys())]
-        if self._signature.extra is None:
-            details += [_unknown(name, self._names) for name in sorted(value.keys() - self._names)]
+        unknown = self._injected if self._signature.extra is not None else value.keys() - self._names
+        details += [_unknown(name, self._names) for name in sorted(unknown & value.keys())]
         if details:
             raise InvalidInput(what, _capped(details))
         return value
