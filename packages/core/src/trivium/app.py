@@ -25,7 +25,7 @@ from trivium.ids import RunId
 from trivium.json import JsonValue, dumps, loads
 from trivium.loading import load_module
 from trivium.model.commit import CancelUnit, End, NewSignal, RetryUnit, SignalUnit, StartUnit
-from trivium.model.drivers import Prepared
+from trivium.model.drivers import EveryName, Names, Prepared
 from trivium.model.events import Event, Observer
 from trivium.model.journal import Entry
 from trivium.model.runs import NewRun, Run
@@ -209,7 +209,9 @@ class Trivium:
 
         :raises NotFound, DefinitionError, InvalidInput:
         """
-        return prepare(self.plugins.drivers, target, {} if inputs is None else inputs, self.registry)
+        blind = not self._worker and not self.registry.action_names()
+        names: Names = EveryName() if blind else self.registry
+        return prepare(self.plugins.drivers, target, {} if inputs is None else inputs, names)
 
     async def start(
         self,

@@ -16,7 +16,7 @@ import anyio
 
 from trivium import faults
 from trivium.bridge import Bridge
-from trivium.errors import StoreBusy
+from trivium.errors import Conflict, StoreBusy
 from trivium.ids import WorkerId
 from trivium.model.commit import Batch, BatchResult, ClaimRequest, Result, Ring, Unit
 from trivium.storage.port import Storage
@@ -78,8 +78,13 @@ class Committer:
                 await self._drained.wait()
 
     def submit(self, unit: Unit, callback: OnResult) -> None:
-        """Commit `unit` with the next transaction; `callback` gets its result."""
+        """Commit `unit` with the next transaction; `callback` gets its result.
+
+        :raises Conflict: the committer was closed
+        """
         with self._condition:
+            if self._stopping:
+                raise Conflict("the engine was stopped", hint="open the store again")
             pending = self._pending
             pending.units.append(unit)
             pending.callbacks.append(callback)
@@ -87,8 +92,10 @@ class Committer:
                 self._condition.notify()
 
     def claim(self, request: ClaimRequest, callback: OnClaim) -> None:
-        """Claim behind the units of the next transaction. One claim at a time."""
+        """Claim behind the units of the next transaction. One claim at a time; none once it is closed."""
         with self._condition:
+            if self._stopping:
+                return
             self._pending.claim = request
             self._pending.on_claim = callback
             self._condition.notify()

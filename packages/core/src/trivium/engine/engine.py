@@ -61,6 +61,9 @@ class Engine:
         self._registry = registry
         self._drivers = drivers
         self._roots = roots
+        self._bell: BellThread | None = None
+        self._heart: Heart | None = None
+        self._presence: AbstractContextManager[None] | None = None
         self._failure: BaseException | None = None
         self._stopped = False
 
@@ -104,10 +107,10 @@ class Engine:
                 for executor in executors.values():
                     executor.start(self._bridge)
                 tasks.start_soon(self._supervised, self.timers.run)
-                await self._boot()
-                if not self.works:
-                    tasks.start_soon(self._supervised, self._poll)
                 try:
+                    await self._boot()
+                    if not self.works:
+                        tasks.start_soon(self._supervised, self._poll)
                     yield
                 except anyio.get_cancelled_exc_class():
                     raise
@@ -163,8 +166,6 @@ class Engine:
         bell = await anyio.to_thread.run_sync(self.storage.doorbell, self.worker_id)
         self._bell = BellThread(bell, on_ring=self._rung_from_outside, on_failure=self._fail_from_thread)
         self._bell.start()
-        self._heart: Heart | None = None
-        self._presence: AbstractContextManager[None] | None = None
         if not self.works:
             return
         presence = self.storage.presence(self._record())
@@ -188,7 +189,9 @@ class Engine:
             self._heart.stop()
             await anyio.to_thread.run_sync(self._heart.join)
             self._heart = None
-        await anyio.to_thread.run_sync(self._bell.stop)
+        if self._bell is not None:
+            await anyio.to_thread.run_sync(self._bell.stop)
+            self._bell = None
         if self._presence is not None:
             presence, self._presence = self._presence, None
             await anyio.to_thread.run_sync(partial(presence.__exit__, None, None, None))

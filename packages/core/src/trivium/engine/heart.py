@@ -1,14 +1,14 @@
 """A worker's heartbeat, from a thread of its own: a step that hogs the event loop must not look dead.
 
-The same thread looks after the others: a worker that is known to be gone, or whose beat has not moved for the timeout on this
-observer's own monotonic clock, is buried. Its runs are queued then, for whoever claims them.
+The same thread looks after the others: a worker that is known to be gone, or whose beat has not moved for the timeout, counted in
+this observer's own beats, is buried. Its runs are queued then, for whoever claims them.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -23,27 +23,34 @@ _log = logging.getLogger("trivium.engine")
 @dataclass(slots=True)
 class _Seen:
     beat: int
-    since: float
+    looks: int
 
 
 class Observer:
-    """Who is dead, as far as one observer can tell. Pure: records and times in, verdicts out."""
+    """Who is dead, as far as one observer can tell. Pure: records in, verdicts out.
 
-    def __init__(self, *, timeout: float) -> None:
-        self._timeout = timeout
+    It counts its own looks, one behind each of its own beats, not time: an observer that was itself suspended, stopped or kept
+    from writing, and a clock that jumped, kill nobody.
+    """
+
+    def __init__(self, *, looks: int) -> None:
+        self._looks = looks
         self._seen: dict[WorkerId, _Seen] = {}
 
-    def dead(self, workers: Sequence[WorkerRecord], now: float) -> list[WorkerRecord]:
-        """The workers to bury, at monotonic time `now`. A beat is stale when it was seen unmoved over the whole timeout,
-        so that a suspended machine or a jump of its clock kills nobody."""
+    def dead(self, workers: Sequence[WorkerRecord]) -> list[WorkerRecord]:
+        """The workers to bury: those that are known to be gone, and those whose beat stood still for `looks` looks."""
         found = []
+        fresh: dict[WorkerId, _Seen] = {}
         for worker in workers:
             seen = self._seen.get(worker.id)
             if seen is None or seen.beat != worker.beat:
-                seen = self._seen[worker.id] = _Seen(worker.beat, now)
-            if worker.gone or now - seen.since >= self._timeout:
+                seen = _Seen(worker.beat, 0)
+            else:
+                seen.looks += 1
+            fresh[worker.id] = seen
+            if worker.gone or seen.looks >= self._looks:
                 found.append(worker)
-        self._seen = {worker.id: self._seen[worker.id] for worker in workers}
+        self._seen = fresh
         return found
 
 
@@ -64,7 +71,7 @@ class Heart:
         self._storage = storage
         self._worker_id = worker_id
         self._interval = interval
-        self._observer = Observer(timeout=timeout)
+        self._observer = Observer(looks=max(1, math.ceil(timeout / interval)))
         self._on_tick = on_tick
         self._on_buried = on_buried
         self._on_failure = on_failure
@@ -86,7 +93,7 @@ class Heart:
     def look_around(self) -> int:
         """Bury the dead; how many runs came free. Also called once before the worker claims for the first time."""
         freed = 0
-        for worker in self._observer.dead(self._others(), time.monotonic()):
+        for worker in self._observer.dead(self._others()):
             faults.reach("engine.before_bury")
             runs = self._storage.bury(worker.id, worker.beat)
             if runs:

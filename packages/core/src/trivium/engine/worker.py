@@ -26,7 +26,7 @@ from trivium.executors.port import Executor
 from trivium.ids import NeedsId, RunId, WorkerId
 from trivium.json import JsonValue
 from trivium.model.commit import BatchResult, ClaimedRun, ClaimRequest, End, Ring, Started
-from trivium.model.drivers import Driver, Prepared
+from trivium.model.drivers import Driver, Names, Prepared
 from trivium.model.events import Event
 from trivium.model.runs import Definition, NewRun, Run
 from trivium.model.states import RunStatus
@@ -183,6 +183,8 @@ class Worker(Host):
         self._claiming = False
         if self._id != request.worker_id:
             return  # claimed by a boot that was buried since: those runs are taken over like all others of it
+        if not self._accepting:
+            return  # the worker shuts down: what it leaves unfinished is handed back when it goes
         for claimed in result.claimed:
             self._drive(claimed)
         self._suspect_next = result.suspects
@@ -318,7 +320,7 @@ class Worker(Host):
     @override
     def adopt(self, new: NewRun, started: Started) -> None:
         self.learn(new.definition)
-        if started.claimed and new.claim_by == self._id:
+        if started.claimed and new.claim_by == self._id and self._accepting:
             self._drive(ClaimedRun(fresh_run(new, self.clock.now()), new.definition, (), ()))
         elif started.status is RunStatus.QUEUED:
             self._claim()
@@ -360,13 +362,13 @@ def fresh_run(new: NewRun, now: Micros) -> Run:
     )
 
 
-def prepare(drivers: Iterable[Driver], target: object, inputs: JsonValue, registry: Registry) -> Prepared:
+def prepare(drivers: Iterable[Driver], target: object, inputs: JsonValue, names: Names) -> Prepared:
     """Offer a target to the drivers, in order.
 
     :raises NotFound: no driver knows it
     """
     for driver in drivers:
-        prepared = driver.prepare(target, inputs, registry)
+        prepared = driver.prepare(target, inputs, names)
         if prepared is not None:
             return prepared
     raise NotFound("target", str(target), hint="give a flow file, flow:NAME, or load what defines it with -m")

@@ -47,6 +47,16 @@ class Prepared:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
+class EveryName:
+    """The names of a client that has loaded no actions and starts runs for workers elsewhere: whatever is asked for is there."""
+
+    def has_action(self, name: str) -> bool:
+        return True
+
+    def action_names(self) -> Sequence[str]:
+        return ()
+
+
 class Driver(ABC):
     """A paradigm: resolves its targets and drives its runs. One object serves all runs of its kind; it keeps no state of them."""
 
