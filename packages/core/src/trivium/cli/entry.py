@@ -1,7 +1,7 @@
 """From the words of a command line to a command, and from whatever happens there to an exit code.
 
-The command is found before anything else is imported: its own module is loaded when it is called, plugins are asked only for
-the list of all commands and for a word that is not built in, and the help is written without typer.
+The command is found before anything else is imported: its own module is loaded when it is called, plugins are asked
+only for the list of all commands and for a word that is not built in, and the help is written without typer.
 """
 
 from __future__ import annotations
@@ -97,8 +97,7 @@ def _dispatch(words: list[str]) -> int:
         return 0
     if words[0].startswith("-"):
         raise UsageError(f"option {words[0]} stands before the command", hint="see trivium --help")
-    _call(_command(words[0]), words[1:])
-    return 0
+    return _call(_command(words[0]), words[1:])
 
 
 def _command(name: str) -> Command:
@@ -121,8 +120,8 @@ def _all_commands() -> Sequence[Command]:
     return Plugins.load().commands
 
 
-def _call(command: Command, words: list[str]) -> None:
-    """Load a command and hand the rest of the words to it; it ends by returning or by `SystemExit`."""
+def _call(command: Command, words: list[str]) -> int:
+    """Load a command and hand the rest of the words to it."""
     import typer
 
     module, _, attribute = command.target.partition(":")
@@ -136,7 +135,26 @@ def _call(command: Command, words: list[str]) -> None:
         target = wrapped
     is_group = bool(target.registered_callback or target.registered_groups or len(target.registered_commands) > 1)
     runner = typer.main.get_command(target)
-    runner.main(args=hoisted(words, 1) if is_group else words, prog_name=f"{PROGRAM} {command.name}")
+    words = hoisted(words, 1) if is_group else words
+    try:
+        # Not standalone: an `Exit` comes back as its code, and what is wrong with the words is ours to say.
+        code = runner.main(args=words, prog_name=f"{PROGRAM} {command.name}", standalone_mode=False)
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # click's own errors have it; their class has had several homes
+            raise
+        return _misused(error, command)
+    return code if isinstance(code, int) else 0
+
+
+def _misused(error: Exception, command: Command) -> int:
+    """Words that fit no option or argument."""
+    message = str(error.format_message())  # type: ignore[attr-defined]  # it was looked for
+    context = getattr(error, "ctx", None)
+    path = str(getattr(context, "command_path", "")) or f"{PROGRAM} {command.name}"
+    if context is not None and type(error).__name__ == "NoArgsIsHelpError":
+        print(message)
+        return USAGE
+    return fail(message, label=f"error {UsageError.code}", hint=f"see {path} --help", code=USAGE)
 
 
 def _help() -> str:

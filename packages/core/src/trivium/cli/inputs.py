@@ -30,7 +30,7 @@ def collect_inputs(pairs: Sequence[str] | None, file: str | None) -> dict[str, J
         if not equals or not key.strip():
             raise UsageError(f"-i {pair!r} is not KEY=VALUE", hint="write -i month=2026-11")
         if key.strip() in seen:
-            raise UsageError(f"-i gives {key.strip()!r} twice", hint="a list is one value: -i 'tags=[\"a\", \"b\"]'")
+            raise UsageError(f"-i gives {key.strip()!r} twice", hint='a list is one value: -i \'tags=["a", "b"]\'')
         seen.add(key.strip())
         found[key.strip()] = CommandLineText(value)
     return found
@@ -59,7 +59,7 @@ def _read_file(file: str) -> dict[str, JsonValue]:
     except ValueError as error:
         raise UsageError(f"{name} is not JSON: {error}") from None
     if not isinstance(value, dict):
-        raise UsageError(f"{name} holds {_kind(value)}", hint="inputs are an object: {\"name\": value}")
+        raise UsageError(f"{name} holds {_kind(value)}", hint='inputs are an object: {"name": value}')
     return dict(value)
 
 

@@ -8,7 +8,9 @@ import typer
 
 Store = Annotated[
     str | None,
-    typer.Option("--store", metavar="URL", help="Where runs are kept. [env: TRIVIUM_STORE; default: sqlite:///trivium.db]"),
+    typer.Option(
+        "--store", metavar="URL", help="Where runs are kept. [env: TRIVIUM_STORE; default: sqlite:///trivium.db]"
+    ),
 ]
 Modules = Annotated[
     list[str] | None,
@@ -17,7 +19,9 @@ Modules = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Data as JSON.")]
 Inputs = Annotated[
     list[str] | None,
-    typer.Option("-i", "--input", metavar="KEY=VALUE", help="One input, read by the type that it is declared with; repeatable."),
+    typer.Option(
+        "-i", "--input", metavar="KEY=VALUE", help="One input, read by the type that it is declared with; repeatable."
+    ),
 ]
 InputsFile = Annotated[
     str | None,
@@ -28,7 +32,8 @@ RunId = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or as muc
 
 
 def new_app(*examples: str, group: str | None = None) -> typer.Typer:
-    """An app for one command, or, with a sentence about it, for a group of them. Plain help: it reads the same in a pipe."""
+    """An app for one command, or, with a sentence about it, for a group of them. Plain help: it reads the same in a
+    pipe."""
     app = typer.Typer(
         add_completion=False,
         rich_markup_mode=None,

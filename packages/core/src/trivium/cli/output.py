@@ -1,4 +1,5 @@
-"""Printing data: JSON, and tables that are coloured on a terminal and plain everywhere else. Rich is imported only to draw."""
+"""Printing data: JSON, and tables that are coloured on a terminal and plain everywhere else. Rich is imported only to
+draw."""
 
 from __future__ import annotations
 

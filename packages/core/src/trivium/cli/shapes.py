@@ -1,4 +1,5 @@
-"""The JSON objects that users and their scripts see: pure functions of records. Fields are added here, never renamed."""
+"""The JSON objects that users and their scripts see: pure functions of records. Fields are added here, never
+renamed."""
 
 from __future__ import annotations
 
@@ -30,7 +31,12 @@ def run_object(run: Run, entries: Sequence[Entry]) -> Shape:
 
 def run_details(run: Run, entries: Sequence[Entry], notes: Sequence[Note]) -> Shape:
     """What `runs show --json` prints: `run_object` and the rest of what is known."""
-    return {**run_object(run, entries), **_about(run), "inputs": _value(run.inputs), "notes": [_note(one) for one in notes]}
+    return {
+        **run_object(run, entries),
+        **_about(run),
+        "inputs": _value(run.inputs),
+        "notes": [_note(one) for one in notes],
+    }
 
 
 def run_summary(run: Run) -> Shape:
