@@ -48,7 +48,7 @@ from trivium_storage_sql.tables import (
 
 ZERO: ColumnElement[Any] = literal_column("0")
 ONE: ColumnElement[Any] = literal_column("1")
-SUSPECT_LOSSES: ColumnElement[Any] = literal_column("2")
+TWO: ColumnElement[Any] = literal_column("2")
 
 
 def is_(column: ColumnElement[Any], word: RunStatus | StepStatus | WaitReason) -> ColumnElement[bool]:
@@ -76,7 +76,7 @@ def statements(flavor: Flavor) -> dict[str, Executable]:
         **_states(flavor),
         **_starts(flavor),
         **_journal(flavor),
-        **_limits(),
+        **_limits(flavor),
         **_claims(flavor),
         **_liveness(),
         **_reads(flavor),
@@ -211,7 +211,7 @@ def _journal(flavor: Flavor) -> dict[str, Executable]:
     }
 
 
-def _limits() -> dict[str, Executable]:
+def _limits(flavor: Flavor) -> dict[str, Executable]:
     up = (
         select(runs.c.id, runs.c.parent_id, ZERO.label("distance"))
         .where(runs.c.id == _p("parent_id"))
@@ -237,6 +237,11 @@ def _limits() -> dict[str, Executable]:
         .where(holdings.c.key == _p("key"), holdings.c.run_id == _p("run_id")),
         "HOLDINGS_WAIT": update(holdings).values(waiting=_p("wait")).where(holdings.c.run_id == _p("run_id")),
         "HOLDINGS_DROP": delete(holdings).where(holdings.c.run_id == _p("run_id")),
+        "OFFERED_KEYS": select(holdings.c.key).where(holdings.c.waiting == TWO).distinct(),
+        "SLOT_CANDIDATES": select(*runs.columns)
+        .select_from(holdings.join(runs, runs.c.id == holdings.c.run_id))
+        .where(holdings.c.waiting == ONE, holdings.c.key == _p("key"), runs.c.needs_id.in_(flavor.members("serves")))
+        .order_by(holdings.c.rank, holdings.c.run_id),
         "SLOT_WAITERS": select(holdings.c.run_id)
         .where(holdings.c.waiting == ONE, holdings.c.key == _p("key"))
         .order_by(holdings.c.rank, holdings.c.run_id),
@@ -247,7 +252,7 @@ def _claims(flavor: Flavor) -> dict[str, Executable]:
     queued = is_(runs.c.status, RunStatus.QUEUED)
     served = runs.c.needs_id.in_(flavor.members("serves"))
     by_rank = (runs.c.priority.desc(), runs.c.id)
-    candidates = select(*runs.columns).where(queued, runs.c.losses < SUSPECT_LOSSES, served)
+    candidates = select(*runs.columns).where(queued, runs.c.losses < TWO, served)
     due = and_(is_(runs.c.status, RunStatus.WAITING), runs.c.due_at.is_not(None))
     return {
         "NEXT_DUE": select(runs.c.due_at).where(due).order_by(runs.c.due_at).limit(ONE).offset(ZERO),
@@ -270,7 +275,7 @@ def _claims(flavor: Flavor) -> dict[str, Executable]:
         .order_by(*by_rank)
         .limit(_p("many"))
         .offset(ZERO),
-        "SUSPECTS": select(*runs.columns).where(queued, runs.c.losses >= SUSPECT_LOSSES, served).order_by(*by_rank),
+        "SUSPECTS": select(*runs.columns).where(queued, runs.c.losses >= TWO, served).order_by(*by_rank),
         "RUN_CLAIM": update(runs)
         .ordered_values(
             (runs.c.status, literal_column("'running'")),

@@ -163,7 +163,7 @@ holdings = Table(
     Column(
         "holder", Text, comment="null: not claimed yet; else the run itself, or the ancestor whose holding it shares"
     ),
-    Column("waiting", Integer, nullable=False, comment="1: the run waits for a slot"),
+    Column("waiting", Integer, nullable=False, comment="1: the run waits for a slot; 2: there is one, it is queued"),
     sqlite_with_rowid=False,
 )
 _index("holdings_run", holdings.c.run_id)
@@ -175,6 +175,8 @@ _index(
     holdings.c.run_id,
     where=holdings.c.waiting == literal_column("1"),
 )
+
+_index("holdings_offered", holdings.c.key, where=holdings.c.waiting == literal_column("2"))
 
 effects = Table(
     "effects",

@@ -16,6 +16,8 @@ from trivium_storage_sqlite.limits import admit, wait_for_slot
 from trivium_storage_sqlite.work import Work
 
 _PRIORITY: Final = 8
+SUSPECT: Final = 2
+"""Losses from which on a run is claimed alone."""
 
 
 Definitions: TypeAlias = dict[DefinitionId, Definition]
@@ -40,11 +42,12 @@ def claim(work: Work, request: ClaimRequest, definitions: Definitions) -> list[C
     """Give the worker its runs, in order."""
     if request.limit <= 0 or not request.serves or not work.is_worker(request.worker_id):
         return []
-    taken = (
-        _take(work, request, 1, lambda _: suspects(work, request))
-        if request.suspects
-        else _take(work, request, request.limit, lambda many: _candidates(work, request, many))
-    )
+    if request.suspects:
+        taken = _take(work, request, 1, lambda _: suspects(work, request))
+    else:
+        taken = _take(work, request, request.limit, lambda many: _candidates(work, request, many))
+        if len(taken) < request.limit:
+            taken += _take_behind_offers(work, request, request.limit - len(taken))
     work.echo.queued.difference_update(record[0] for record in taken)
     return [_claimed(work, record, request.worker_id, definitions) for record in taken]
 
@@ -80,12 +83,29 @@ def _take(work: Work, request: ClaimRequest, limit: int, candidates: Callable[[i
                 admitted.append(record)
             else:
                 wait_for_slot(work, run_id)
-        work.flush()
-        work.connection.executemany(sql.RUN_CLAIM, [(request.worker_id, work.now, record[0]) for record in admitted])
+        _own(work, request, admitted)
         taken += admitted
         if len(found) == len(admitted):
             break
     return taken
+
+
+def _take_behind_offers(work: Work, request: ClaimRequest, limit: int) -> list[Record]:
+    """Claim runs that wait for a slot which is offered to a run that this worker does not serve, and perhaps nobody."""
+    taken: list[Record] = []
+    for (key,) in work.connection.execute(sql.OFFERED_KEYS).fetchall():
+        for record in work.connection.execute(sql.SLOT_CANDIDATES, (key, _listed(request.serves))).fetchall():
+            if len(taken) == limit:
+                return taken
+            if record[13] < SUSPECT and _is_served(record, request) and admit(work, record[0], record[20]):
+                _own(work, request, [record])
+                taken.append(record)
+    return taken
+
+
+def _own(work: Work, request: ClaimRequest, records: list[Record]) -> None:
+    work.flush()  # a run that lost its place may have made room for another
+    work.connection.executemany(sql.RUN_CLAIM, [(request.worker_id, work.now, record[0]) for record in records])
 
 
 def _candidates(work: Work, request: ClaimRequest, many: int) -> list[Record]:

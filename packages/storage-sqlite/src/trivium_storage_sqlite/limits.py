@@ -16,10 +16,13 @@ from trivium_storage_sqlite import sql
 from trivium_storage_sqlite.work import SLOT, WAITING, Row, Work
 
 
+NEITHER, WAITS, OFFERED = 0, 1, 2
+
+
 def enter(work: Work, run_id: RunId, limits: Iterable[Limit], priority: int) -> None:
     """Note the keys of a run that was started or retried."""
     work.connection.executemany(
-        sql.HOLDING_ADD, [(limit.key, run_id, limit.limit, -priority, None, 0) for limit in limits]
+        sql.HOLDING_ADD, [(limit.key, run_id, limit.limit, -priority, None, NEITHER) for limit in limits]
     )
 
 
@@ -36,7 +39,7 @@ def wait_for_slot(work: Work, run_id: RunId) -> None:
     """Take a run that was not admitted out of the queue; if that leaves room under another key of it, for the next there."""
     work.connection.execute(sql.RUN_NO_SLOT, (run_id,))
     work.rows.pop(run_id, None)
-    work.connection.execute(sql.HOLDINGS_WAIT, (1, run_id))
+    work.connection.execute(sql.HOLDINGS_WAIT, (WAITS, run_id))
     keys = [key for key, *_ in work.connection.execute(sql.HOLDINGS_OF, (run_id,)).fetchall()]
     if len(keys) > 1:
         for key in keys:
@@ -77,7 +80,9 @@ def _lacking(work: Work, run_id: RunId, parent_id: RunId | None) -> list[tuple[s
 def _announce(work: Work, key: str) -> None:
     """Queue as many of the runs that wait for `key` as have room, in their order.
 
-    Not all of them: with ten thousand waiting for one slot, each end would queue them all, and each claim send them back.
+    Not all of them: with ten thousand that wait for one slot, each end would queue them all, and each claim send
+    them back. Whoever was offered the slot may be served by nobody; so a claim that finds too little looks behind the
+    offers (`claims`).
     """
     (held,) = work.connection.execute(sql.HELD, (key,)).fetchone()
     chosen: list[Row] = []
@@ -96,5 +101,5 @@ def _announce(work: Work, key: str) -> None:
         chosen.append(row)
     waiters.close()
     for row in chosen:
-        work.connection.execute(sql.HOLDINGS_WAIT, (0, row.id))
+        work.connection.execute(sql.HOLDINGS_WAIT, (OFFERED, row.id))
         work.queue(row)

@@ -68,6 +68,10 @@ MIGRATIONS: tuple[Migration, ...] = (
             WHERE holder IS NOT NULL
             """,
             """
+            CREATE INDEX holdings_offered ON holdings ("key")
+            WHERE waiting = 2
+            """,
+            """
             CREATE INDEX holdings_run ON holdings (run_id)
             """,
             """

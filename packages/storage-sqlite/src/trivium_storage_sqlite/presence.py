@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from typing_extensions import override
 
-from trivium.errors import StoreUnreachable
+from trivium.errors import Conflict, StoreUnreachable
 from trivium.ids import WorkerId
 from trivium_storage_sqlite.forks import Forked, register
 
@@ -24,6 +24,7 @@ class Presence(Forked):
     """The lock of one worker of this process."""
 
     def __init__(self, folder: Path, worker_id: WorkerId) -> None:
+        self._worker_id = worker_id
         self._path = lock_path(folder, worker_id)
         self._descriptor = -1
         register(self)
@@ -37,15 +38,22 @@ class Presence(Forked):
             raise StoreUnreachable(
                 f"cannot make {self._path}: {error.strerror}", hint="the user who runs this must own that folder"
             ) from error
-        fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._close()
+            raise Conflict(f"worker {self._worker_id} is present already") from None
 
     def let_go(self) -> None:
         """Unlock and remove the file; after the worker's row is gone."""
         self._path.unlink(missing_ok=True)
-        self.after_fork_in_child()
+        self._close()
 
     @override
     def after_fork_in_child(self) -> None:
+        self._close()
+
+    def _close(self) -> None:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1

@@ -169,6 +169,19 @@ HOLDINGS_WAIT: Final = "UPDATE holdings SET waiting=? WHERE holdings.run_id = ?"
 # run_id
 HOLDINGS_DROP: Final = "DELETE FROM holdings WHERE holdings.run_id = ?"
 
+OFFERED_KEYS: Final = 'SELECT DISTINCT holdings."key" FROM holdings WHERE holdings.waiting = 2'
+
+# key, serves
+SLOT_CANDIDATES: Final = (
+    "SELECT runs.id, runs.kind, runs.name, runs.target, runs.definition_id, runs.status, runs.inputs, "
+    "runs.queue, runs.priority, runs.root_id, runs.epoch, runs.generation, runs.wake_seq, runs.losses, "
+    'runs.created_at, runs."key", runs.wait_reason, runs.output, runs.error, runs.owner, runs.parent_id, '
+    "runs.cause_run, runs.cause_step, runs.labels, runs.timeout, runs.due_at, runs.first_claimed_at, "
+    "runs.finished_at, runs.cancel_requested, runs.needs_id, runs.limits FROM holdings JOIN runs ON runs.id = "
+    'holdings.run_id WHERE holdings.waiting = 1 AND holdings."key" = ? AND runs.needs_id IN (SELECT anon_1.value '
+    "FROM json_each(?) AS anon_1) ORDER BY holdings.rank, holdings.run_id"
+)
+
 # key
 SLOT_WAITERS: Final = (
     'SELECT holdings.run_id FROM holdings WHERE holdings.waiting = 1 AND holdings."key" = ? ORDER BY '
