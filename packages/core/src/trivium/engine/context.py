@@ -244,6 +244,7 @@ class DriveContext(RunContext):
             raise UsageError(f"driver {self.kind!r} is not declared pure, so it cannot propose an end")
         self._steps.propose = decide
 
+    @override
     def show_outputs(self, outputs: Callable[[str], Mapping[str, JsonValue]]) -> None:
         """What `StepContext.outputs` of a step shows, by its key."""
         self._scope.outputs = outputs
