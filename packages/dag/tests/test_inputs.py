@@ -1,20 +1,28 @@
 """Inputs against their declarations."""
 
+from collections.abc import Mapping, Sequence
+
 import pytest
 
 from trivium.errors import InvalidInput
+from trivium.json import JsonValue
 from trivium.model.drivers import CommandLineText
-from trivium_dag.inputs import check_inputs
+from trivium_dag.inputs import Schema, check_inputs
 
 
-def wrong(declared, given):
+def wrong(declared: Mapping[str, Schema], given: JsonValue) -> Sequence[str]:
     with pytest.raises(InvalidInput) as raised:
         check_inputs("f", declared, given)
     return raised.value.details
 
 
 def test_defaults_are_filled_in_and_the_order_is_the_declarations():
-    declared = {"a": {"type": "integer"}, "b": {"default": [1]}, "c": {"required": False}, "d": {"default": None}}
+    declared: dict[str, Schema] = {
+        "a": {"type": "integer"},
+        "b": {"default": [1]},
+        "c": {"required": False},
+        "d": {"default": None},
+    }
 
     found = check_inputs("f", declared, {"d": 2, "a": 1})
 
@@ -52,7 +60,7 @@ def test_an_integer_serves_where_a_number_is_asked_and_stays_one():
 
 
 def test_everything_wrong_is_told_at_once():
-    declared = {
+    declared: dict[str, Schema] = {
         "source": {"type": "string", "description": "where the data is"},
         "n": {"type": "integer", "minimum": 1, "maximum": 9},
         "mode": {"enum": ["fast", "safe"]},
@@ -80,7 +88,7 @@ def test_one_is_not_true():
 
 
 def test_an_optional_input_may_be_null():
-    declared = {"x": {"type": "string", "required": False}}
+    declared: dict[str, Schema] = {"x": {"type": "string", "required": False}}
 
     assert check_inputs("f", declared, {"x": None}) == {"x": None}
 

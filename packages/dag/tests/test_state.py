@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trivium.json import JsonValue
 from trivium_dag import Flow, Step, UnresolvedReference
 from trivium_dag.plan import compile_flow, shape_for
 from trivium_dag.state import Progress
@@ -38,7 +39,9 @@ def start(flow, inputs=None):
 @given(graphs(), st.randoms(use_true_random=False))
 def test_every_step_begins_once_after_what_it_waits_for_and_within_the_limit(flow, chance: random.Random):
     progress, waits = start(flow), waits_of(flow)
-    begun, running, ended = [], [], []
+    begun: list[str] = []
+    running: list[str] = []
+    ended: list[str] = []
     while not progress.done:
         for step in progress.take():
             assert waits[step.id] <= set(ended)
@@ -106,7 +109,12 @@ def test_the_order_of_the_file_holds_under_a_limit():
 
 
 def test_arguments_come_from_inputs_outputs_and_the_run():
-    arguments = {"x": "${{ inputs.x }}", "y": "${{ steps.a.output.n }}", "run": "${{ run.id }}", "z": [1]}
+    arguments: dict[str, JsonValue] = {
+        "x": "${{ inputs.x }}",
+        "y": "${{ steps.a.output.n }}",
+        "run": "${{ run.id }}",
+        "z": [1],
+    }
     flow = Flow(name="f", steps=(Step(id="a", uses="act"), Step(id="b", uses="act", arguments=arguments)))
     progress = start(flow, {"x": None})
     progress.take()
@@ -158,7 +166,7 @@ def test_what_came_before_is_near_and_far_but_nothing_beside():
         progress.take()
 
     found = progress.before("c")
-    found["a"].append("changed")  # type: ignore[union-attr]
+    found["a"].append("changed")
 
     assert list(progress.before("c").items()) == [("b", [2]), ("a", [1])]
 

@@ -20,13 +20,11 @@ from trivium.model.picture import Picture
 from trivium.model.policies import micros
 from trivium.model.runs import Definition
 from trivium.model.states import RunStatus
-from trivium_dag.analysis import unknown_action
 from trivium_dag.definition import KIND, Flow
 from trivium_dag.inputs import check_inputs
 from trivium_dag.loading import Loaded, lint_file, load_bytes
 from trivium_dag.pictures import picture_of
 from trivium_dag.plan import Plan, compile_flow
-from trivium_dag.problems import UNKNOWN_ACTION, Problems
 from trivium_dag.recent import Recent
 from trivium_dag.state import Progress
 from trivium_dag.yaml_reader import SUFFIXES, read_bytes
@@ -63,13 +61,7 @@ class FlowDriver(Driver):
 
     def _resolve(self, target: object, names: Names) -> Flow | None:
         if isinstance(target, Flow):
-            missing = [name for name in sorted(target.actions) if not names.has_action(name)]
-            if missing:
-                found = Problems(target.source or f"flow {target.name!r}")
-                raise DefinitionError(
-                    [Problem(UNKNOWN_ACTION, unknown_action(name, names, found), found.file) for name in missing]
-                )
-            return target
+            return _checked(Loaded(target, dict.fromkeys(sorted(target.actions), (None, None))), names)
         if isinstance(target, Path):
             target = str(target)
         if not isinstance(target, str):
@@ -81,10 +73,7 @@ class FlowDriver(Driver):
             return None
         data = read_bytes(Path(target))
         loaded = self._files.get((target, hashlib.sha256(data).digest()), lambda: load_bytes(data, target))
-        problems = loaded.check_actions(names)
-        if problems:
-            raise DefinitionError(problems)
-        return loaded.flow
+        return _checked(loaded, names)
 
     @override
     async def drive(self, context: RunContext) -> JsonValue:
@@ -119,6 +108,13 @@ class FlowDriver(Driver):
     @override
     def picture(self, definition: Definition) -> Picture | None:
         return picture_of(definition) if definition.kind == KIND else None
+
+
+def _checked(loaded: Loaded, names: Names) -> Flow:
+    problems = loaded.check_actions(names)
+    if problems:
+        raise DefinitionError(problems)
+    return loaded.flow
 
 
 def _is_flow_file(path: Path) -> bool:

@@ -12,7 +12,7 @@ from trivium.errors import DefinitionError, Problem
 from trivium.json import dumps
 from trivium.model.drivers import Names
 from trivium_dag import problems as codes
-from trivium_dag.analysis import Sketch, check_actions, check_graph
+from trivium_dag.analysis import Sketch, check_actions, check_graph, unknown_action
 from trivium_dag.dagger import is_dagger, read_dagger
 from trivium_dag.definition import Flow
 from trivium_dag.native import is_native, read_native
@@ -22,18 +22,18 @@ from trivium_dag.yaml_reader import Document, read_bytes, read_document
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A flow without errors, and what is needed to check it against what is registered."""
+    """A flow without errors, and what is needed to check it against what is registered: small, since it is kept."""
 
     flow: Flow
-    sketch: Sketch
-    document: Document
+    actions: Mapping[str, tuple[int | None, int | None]]
+    """Where each action is used first."""
 
     def check_actions(self, names: Names) -> tuple[Problem, ...]:
         """Actions of the flow that are not registered, each with its place."""
-        if all(names.has_action(action) for action in self.flow.actions):
-            return ()
-        problems = self.document.problems()
-        check_actions(self.sketch, names, problems)
+        missing = [action for action in self.actions if not names.has_action(action)]
+        problems = Problems(self.flow.source or self.flow.name)
+        for action in missing:
+            problems.at(codes.UNKNOWN_ACTION, unknown_action(action, names, problems), *self.actions[action])
         return problems.in_order()
 
 
@@ -58,7 +58,8 @@ def load_bytes(data: bytes, file: str) -> Loaded:
     flow, sketch = _read(document, problems)
     if problems.errors:
         raise DefinitionError(problems.in_order())
-    return Loaded(dataclasses.replace(flow, source=file, warnings=problems.in_order()), sketch, document)
+    actions = {name: problems.place(path) for name, path in reversed(sketch.actions)}
+    return Loaded(dataclasses.replace(flow, source=file, warnings=problems.in_order()), actions)
 
 
 def lint_file(path: Path, names: Names) -> Sequence[Problem]:

@@ -101,12 +101,12 @@ class Problems:
 
     def error(self, code: str, message: str, path: Path = (), *, key: bool = False) -> None:
         """Note a problem at the value that `path` leads to; with `key`, at the key before it."""
-        line, column = self._place(path, key=key)
+        line, column = self.place(path, key=key)
         self.at(code, message, line, column)
 
     def warning(self, code: str, message: str, path: Path = (), *, key: bool = False) -> None:
         """Note something that the author should know and that stops nothing."""
-        line, column = self._place(path, key=key)
+        line, column = self.place(path, key=key)
         self.at(code, message, line, column, warning=True)
 
     def at(self, code: str, message: str, line: int | None, column: int | None, *, warning: bool = False) -> None:
@@ -146,7 +146,8 @@ class Problems:
         if self._errors:
             raise DefinitionError(self.in_order())
 
-    def _place(self, path: Path, *, key: bool) -> tuple[int | None, int | None]:
+    def place(self, path: Path, *, key: bool = False) -> tuple[int | None, int | None]:
+        """Line and column of the value that `path` leads to, of the key before it, or of what it is missing from."""
         mark, place = self._root, None
         for part in path:
             if mark is None:
@@ -158,7 +159,7 @@ class Problems:
                 place, inner = None, mark.children[part]
             else:
                 inner = None
-            if inner is None:  # a part that is not in the file: the place of what it is missing from
+            if inner is None:
                 return mark.line, mark.column
             mark = inner
         if key and place is not None:
