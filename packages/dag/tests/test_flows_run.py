@@ -267,3 +267,34 @@ async def test_a_flow_of_a_thousand_steps_runs(write, chain):
         run = await app.start(write(text))
 
         assert await run.result() == {"last": 1000 if chain else 2}
+
+
+async def test_a_retried_flow_goes_on_where_it_failed(write):
+    calls: list[str] = []
+
+    async def first() -> int:
+        calls.append("first")
+        return 7
+
+    async def second(n: int) -> int:
+        calls.append("second")
+        if calls.count("second") == 1:
+            raise RuntimeError("not yet")
+        return n + 1
+
+    text = """
+trivium: 1
+name: f
+steps:
+  - {id: a, uses: first}
+  - {id: b, uses: second, with: {n: "${{ steps.a.output }}"}}
+"""
+    async with app_with(first, second) as app:
+        run = await app.start(write(text))
+        with pytest.raises(RunFailed):
+            await run.result()
+        await run.retry()
+        outputs = await run.result()
+
+    assert outputs == {"b": 8}
+    assert calls == ["first", "second", "second"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Final, TypeAlias
 
+from trivium import suggestions
 from trivium.errors import DefinitionError, Problem
 
 Path: TypeAlias = tuple["str | int", ...]
@@ -168,13 +169,11 @@ class Problems:
 
 
 def did_you_mean(name: str, candidates: Collection[str]) -> str:
-    """`; did you mean 'x'?` with the candidate nearest to `name`, or nothing."""
+    """`; did you mean 'x'?` with the candidate nearest to `name`, or nothing; also where looking for it would be slow."""
     if len(candidates) > _MAX_CANDIDATES or len(name) > 100:
         return ""
-    from difflib import get_close_matches  # costs 4 ms, and only those who erred pay them
-
-    near = get_close_matches(name, candidates, n=1) or [one for one in candidates if one.lower() == name.lower()]
-    return f"; did you mean '{near[0]}'?" if near else ""
+    near = suggestions.did_you_mean(name, map(str, candidates))
+    return f"; {near}" if near else ""
 
 
 def listed(names: Iterable[str], limit: int = 12) -> str:
