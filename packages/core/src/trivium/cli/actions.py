@@ -37,9 +37,14 @@ def actions(store: Store = None, module: Modules = None, json: Json = False) -> 
         )
         return
     rows = [
-        (one.name, one.executor, str(one.retry.max_attempts), one.place, shortened(one.description, 80))
+        (one.name, one.executor, str(one.retry.max_attempts), _where(one.place), shortened(one.description, 80))
         for one in found
     ]
     print_table(("action", "executor", "attempts", "where", ""), rows, empty="no actions")
     if not session.settings.modules and not found and not sys.stdin.closed:
         say("  name a module with -m, or under modules in trivium.toml")
+
+
+def _where(place: str) -> str:
+    """The file and line of a place, where it has them."""
+    return place.rpartition("(")[2].removesuffix(")")

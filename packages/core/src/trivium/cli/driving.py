@@ -12,6 +12,7 @@ import sys
 from collections.abc import Awaitable, Callable
 
 import anyio
+import anyio.to_thread
 
 from trivium.app import RunHandle, Snapshot, Trivium
 from trivium.cli.exits import FAILED, INTERRUPTED, TERMINATED, fail, say
@@ -25,8 +26,8 @@ from trivium.graph.captions import duration
 from trivium.json import loads
 from trivium.model.states import RunStatus
 
-Begin = Callable[[Trivium], Awaitable[RunHandle]]
-"""Starts or finds the run, and has it driven."""
+Begin = Callable[[Trivium, Watcher], Awaitable[tuple[RunHandle, bool]]]
+"""Starts the run, or finds it (then True) and has it driven."""
 
 
 def drive(session: Session, begin: Begin, watch: Callable[[], Watcher], *, json: bool) -> int:
@@ -37,9 +38,9 @@ def drive(session: Session, begin: Begin, watch: Callable[[], Watcher], *, json:
 async def _drive(session: Session, begin: Begin, watch: Callable[[], Watcher], json: bool) -> int:
     watcher = watch()
     async with session.app(only_started=True, observers=[watcher]) as app:
-        handle = await begin(app)
+        handle, found = await begin(app, watcher)
         with watcher:
-            code = await _to_the_end(app, handle, watcher)
+            code = await _to_the_end(app, handle, watcher, found=found)
             snapshot = await handle.snapshot()
             watcher.catch_up(snapshot.run, snapshot.entries)
         if snapshot.run.status.terminal:
@@ -48,7 +49,21 @@ async def _drive(session: Session, begin: Begin, watch: Callable[[], Watcher], j
     return code
 
 
-async def _to_the_end(app: Trivium, handle: RunHandle, watcher: Watcher) -> int:
+async def take_up(app: Trivium, handle: RunHandle, watcher: Watcher, *, retry: bool = False) -> None:
+    """Have a run driven that was found: what it did before is no news."""
+    before = await handle.snapshot()
+    watcher.know(before.run, before.entries)
+    if before.run.status.terminal and not retry:
+        return
+    definition = await anyio.to_thread.run_sync(app.storage.definition, before.run.definition_id)
+    if definition is not None:
+        check_needs(app, definition.needs)
+    if retry:
+        await handle.retry()
+    await app.drive(handle.id)
+
+
+async def _to_the_end(app: Trivium, handle: RunHandle, watcher: Watcher, *, found: bool) -> int:
     """Returns when the run has ended or a signal stopped us; then with its exit code."""
     code = 0
     async with anyio.create_task_group() as tasks:
@@ -72,7 +87,7 @@ async def _to_the_end(app: Trivium, handle: RunHandle, watcher: Watcher) -> int:
                 watcher(event)
 
         tasks.start_soon(stop_on_signal)
-        if handle.existed:  # it may be driven elsewhere; what is driven here comes to the observer by itself
+        if found:  # it may be driven elsewhere; what is driven here comes to the observer by itself
             tasks.start_soon(follow)
         await handle.wait()
         tasks.cancel_scope.cancel()

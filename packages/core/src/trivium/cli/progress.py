@@ -72,26 +72,30 @@ class Tally:
         """Take an event in; False if it was known."""
         match event:
             case StepStarted():
-                if not self._is_new(event.run_id, event.key, event.attempt, "started"):
+                if not self.know(event.run_id, event.key, event.attempt, "started"):
                     return False
                 detail = f"attempt {event.attempt}" if event.attempt > 1 else ""
                 self.under_way[event.run_id, event.key] = Line(event.name, StepStatus.RUNNING, now, detail)
                 self.waits = ""
             case StepRetrying():
-                if not self._is_new(event.run_id, event.key, event.attempt, "retrying"):
+                if not self.know(event.run_id, event.key, event.attempt, "retrying"):
                     return False
                 line = Line(event.name, StepStatus.WAITING, now, _retrying(event))
                 self.under_way[event.run_id, event.key] = line
             case StepEnded():
-                if not self._is_new(event.run_id, event.key, event.finished_at or 0, "ended"):
+                if not self.know(event.run_id, event.key, event.finished_at or 0, "ended"):
                     return False
                 self.under_way.pop((event.run_id, event.key), None)
                 self.ended[event.status] = self.ended.get(event.status, 0) + 1
                 line = Line(event.name, event.status, now, _ended(event))
                 self.recent = [*self.recent[-SHOWN:], (event.key, line)]
             case RunParked():
+                if not self.know(event.run_id, "", event.at, "parked"):
+                    return False
                 self.waits = str(event.reason)
             case RunClaimed():
+                if not self.know(event.run_id, "", event.epoch, "claimed"):
+                    return False
                 self.replayed = max(self.replayed, event.replayed)
                 self.waits = ""
             case RunReleased() | RunEnded():
@@ -105,7 +109,8 @@ class Tally:
             parts.append(f"{len(self.under_way):,} under way")
         return ", ".join(parts)
 
-    def _is_new(self, run_id: RunId, key: str, mark: int, what: str) -> bool:
+    def know(self, run_id: RunId, key: str, mark: int, what: str) -> bool:
+        """Whether it is news; from now on it is none."""
         known = (run_id, key, mark, what)
         if known in self._told:
             return False
@@ -124,6 +129,13 @@ class Watcher(ABC):
         with self._lock:
             if self.tally.take(event, time.monotonic()):
                 self.told(event)
+
+    def know(self, run: Run, entries: Sequence[Entry]) -> None:
+        """What the journal had before we looked is no news."""
+        with self._lock:
+            for entry in entries:
+                if entry.status.terminal:
+                    self.tally.know(run.id, entry.key, entry.finished_at or 0, "ended")
 
     def catch_up(self, run: Run, entries: Sequence[Entry]) -> None:
         """Tell what the journal has and no event said: the run was driven elsewhere, or faster than we listen."""

@@ -17,6 +17,7 @@ from trivium.json import JsonValue
 
 if TYPE_CHECKING:
     from trivium.app import RunHandle, Trivium
+    from trivium.cli.progress import Watcher
 
 app = new_app()
 
@@ -55,19 +56,19 @@ def run(
     given = collect_inputs(input, inputs)
     labels = _labels(label or ())
 
-    async def begin(app: Trivium) -> RunHandle:
-        handle = await app.start(target, given, key=key, queue=queue, priority=priority, labels=labels)
-        if handle.existed:
-            await app.drive(handle.id)
-        if not json or sys.stderr.isatty():
-            say(f"run {handle.id} {'found by its key' if handle.existed else 'started'}")
-        return handle
-
     if detach:
         _start(session, target, given, key, queue, priority, labels, json=json)
         return
-    from trivium.cli.driving import drive
+    from trivium.cli.driving import drive, take_up
     from trivium.cli.progress import watcher
+
+    async def begin(app: Trivium, watcher: Watcher) -> tuple[RunHandle, bool]:
+        handle = await app.start(target, given, key=key, queue=queue, priority=priority, labels=labels)
+        if not json or sys.stderr.isatty():
+            say(f"run {handle.id} {'found by its key' if handle.existed else 'started'}")
+        if handle.existed:
+            await take_up(app, handle, watcher)
+        return handle, handle.existed
 
     raise typer.Exit(drive(session, begin, lambda: watcher(target, quiet=json), json=json))
 

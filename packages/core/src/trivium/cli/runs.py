@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from trivium.app import RunHandle, Trivium
+    from trivium.cli.progress import Watcher
 
 app = new_app(
     "trivium runs list --status failed --status cancelled",
@@ -95,36 +96,23 @@ def show(run: RunId, store: Store = None, module: Modules = None, json: Json = F
 def resume(run: RunId, detach: Detach = False, store: Store = None, module: Modules = None, json: Json = False) -> None:
     """Go on with a run that was interrupted, to its end. One that has ended is only shown."""
 
-    async def begin(app: Trivium) -> RunHandle:
-        handle = await app.get(run)
-        if not (await handle.status()).terminal:
-            await _have_driven(app, handle)
-        return handle
-
-    async def leave(handle: RunHandle) -> None:
+    async def leave(app: Trivium, handle: RunHandle) -> None:
         _print_left(handle.id, str(await handle.status()), json=json)
 
     session = Session(store=store, modules=module)
-    _ask(session, run, leave) if detach else _drive(session, run, begin, json=json)
+    _ask(session, run, leave) if detach else _drive(session, run, retry=False, json=json)
 
 
 @app.command(epilog=epilog("trivium runs retry 0192f0c1 -m actions.py"))
 def retry(run: RunId, detach: Detach = False, store: Store = None, module: Modules = None, json: Json = False) -> None:
     """Try a failed or cancelled run again, from where it failed: what completed is kept."""
 
-    async def begin(app: Trivium) -> RunHandle:
-        handle = await app.get(run)
-        await _check(app, handle)
-        await handle.retry()
-        await app.drive(handle.id)
-        return handle
-
-    async def leave(handle: RunHandle) -> None:
+    async def leave(app: Trivium, handle: RunHandle) -> None:
         await handle.retry()
         _print_left(handle.id, str(await handle.status()), json=json)
 
     session = Session(store=store, modules=module)
-    _ask(session, run, leave) if detach else _drive(session, run, begin, json=json)
+    _ask(session, run, leave) if detach else _drive(session, run, retry=True, json=json)
 
 
 @app.command(epilog=epilog("trivium runs cancel 0192f0c1 --reason 'wrong month'"))
@@ -137,7 +125,8 @@ def cancel(
 ) -> None:
     """Cancel a run and the runs that it started. One that is driven ends a moment later."""
 
-    async def ask(handle: RunHandle) -> None:
+    async def ask(app: Trivium, handle: RunHandle) -> None:
+        await _bury_owner(app, handle)
         status = await handle.cancel(reason)
         if json:
             print_json({"run_id": handle.id, "status": str(status)})
@@ -163,7 +152,7 @@ def signal(
 ) -> None:
     """Signal a run. It is kept until the run waits for it."""
 
-    async def ask(handle: RunHandle) -> None:
+    async def ask(app: Trivium, handle: RunHandle) -> None:
         await handle.signal(name, json_or_text(payload), id=id)
         if json:
             print_json({"run_id": handle.id, "signal": name})
@@ -173,38 +162,38 @@ def signal(
     _ask(Session(store=store, modules=module), run, ask)
 
 
-async def _have_driven(app: Trivium, handle: RunHandle) -> None:
-    await _check(app, handle)
-    await app.drive(handle.id)
-
-
-async def _check(app: Trivium, handle: RunHandle) -> None:
-    import anyio.to_thread
-
-    from trivium.cli.driving import check_needs
-
-    run = await handle.run()
-    definition = await anyio.to_thread.run_sync(app.storage.definition, run.definition_id)
-    if definition is not None:
-        check_needs(app, definition.needs)
-
-
-def _drive(session: Session, run: str, begin: Callable[[Trivium], Awaitable[RunHandle]], *, json: bool) -> None:
-    from trivium.cli.driving import drive
+def _drive(session: Session, run: str, *, retry: bool, json: bool) -> None:
+    from trivium.cli.driving import drive, take_up
     from trivium.cli.progress import watcher
+
+    async def begin(app: Trivium, watcher: Watcher) -> tuple[RunHandle, bool]:
+        handle = await app.get(run)
+        await take_up(app, handle, watcher, retry=retry)
+        return handle, True
 
     raise typer.Exit(drive(session, begin, lambda: watcher(f"run {run}", quiet=json), json=json))
 
 
-def _ask(session: Session, run: str, ask: Callable[[RunHandle], Awaitable[None]]) -> None:
+def _ask(session: Session, run: str, ask: Callable[[Trivium, RunHandle], Awaitable[None]]) -> None:
     """Do something with one run, as a client: nothing is driven, no action is needed."""
     import anyio
 
     async def main() -> None:
         async with session.client() as app:
-            await ask(await app.get(run))
+            await ask(app, await app.get(run))
 
     anyio.run(main)
+
+
+async def _bury_owner(app: Trivium, handle: RunHandle) -> None:
+    """Hand the runs of this run's worker back if it is known to be dead: else nobody would be there to see the
+    request."""
+    import anyio.to_thread
+
+    owner = (await handle.run()).owner
+    for worker in await app.workers():
+        if worker.id == owner and worker.gone:
+            await anyio.to_thread.run_sync(app.storage.bury, worker.id, worker.beat)
 
 
 def _print_left(run_id: str, status: str, *, json: bool) -> None:
