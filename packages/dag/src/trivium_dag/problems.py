@@ -169,7 +169,7 @@ class Problems:
 
 
 def did_you_mean(name: str, candidates: Collection[str]) -> str:
-    """`; did you mean 'x'?` with the candidate nearest to `name`, or nothing; also where looking for it would be slow."""
+    """`; did you mean 'x'?` with the nearest candidate; nothing where none is near or looking would be slow."""
     if len(candidates) > _MAX_CANDIDATES or len(name) > 100:
         return ""
     near = suggestions.did_you_mean(name, map(str, candidates))
