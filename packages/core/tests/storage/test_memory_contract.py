@@ -3,7 +3,7 @@
 import pytest
 
 from trivium.storage.memory import MemoryStorage
-from trivium.testing.storage_contract import MakeStorage, StorageContract
+from trivium.testing.storage_contract import MakeStorage, StorageContract, storage_machine
 
 
 @pytest.fixture
@@ -13,3 +13,6 @@ def make_storage() -> MakeStorage:
 
 class TestMemoryStorage(StorageContract):
     pass
+
+
+TestMemoryMachine = storage_machine(lambda clock: MemoryStorage(clock=clock)).TestCase

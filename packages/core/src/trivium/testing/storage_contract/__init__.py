@@ -26,6 +26,7 @@ takes no fixture: its `make_fresh_storage(clock)` gives a new, empty store at ev
 from trivium.errors import MissingPackage
 
 try:
+    import hypothesis  # noqa: F401 - only to say early and clearly that it is missing
     import pytest
 except ImportError:
     raise MissingPackage("trivium.testing.storage_contract", "testing") from None
@@ -59,6 +60,7 @@ pytest.register_assert_rewrite(
 from trivium.testing.storage_contract.bench import Bench, MakeStorage  # noqa: E402 - after the rewriting
 from trivium.testing.storage_contract.contract import StorageContract  # noqa: E402 - as above
 from trivium.testing.storage_contract.durability import DurableContract  # noqa: E402 - as above
+from trivium.testing.storage_contract.machine import storage_machine  # noqa: E402 - as above
 from trivium.testing.storage_contract.sharing import SharedContract  # noqa: E402 - as above
 
 __all__ = [
@@ -67,4 +69,5 @@ __all__ = [
     "MakeStorage",
     "SharedContract",
     "StorageContract",
+    "storage_machine",
 ]

@@ -83,7 +83,8 @@ class Cancels:
 
         bench.end(run, CANCELLED)
 
-        assert bench.run(run.id).error == CANCELLED.error
+        ended = bench.run(run.id)
+        assert (ended.error, ended.cancel_requested) == (CANCELLED.error, True)
 
     def test_a_committed_end_wins_over_a_cancel(self, bench: Bench) -> None:
         run = bench.running()
