@@ -232,6 +232,16 @@ def test_the_picture_shows_steps_actions_and_who_waits_for_whom(write):
     assert [(edge.source, edge.target) for edge in picture.edges] == [("a", "b"), ("a", "c"), ("b", "d"), ("c", "d")]
 
 
+def test_a_file_can_be_sketched_where_its_actions_and_inputs_are_not(write, registered):
+    driver = FlowDriver()
+    path = write(DIAMOND)
+
+    assert driver.sketch(str(path), registered()) == driver.picture(load_flow(path).definition)
+    assert driver.sketch("pipeline", registered()) is None
+    with pytest.raises(DefinitionError):
+        driver.sketch(write("trivium: 1", "b.yaml"), registered())
+
+
 def test_definitions_of_other_kinds_have_no_picture_here():
     assert FlowDriver().picture(Definition.of("task", "x", {})) is None
 

@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from trivium.errors import DefinitionError, NotFound, Problem, StepFailed, TriviumError
 from trivium.ids import DefinitionId
-from trivium.json import JsonValue, dumps
+from trivium.json import JsonValue, dumps, loads
 from trivium.model.commit import End
 from trivium.model.context import Outcome, RunContext
 from trivium.model.drivers import Driver, Names, Prepared
@@ -49,9 +49,13 @@ class FlowDriver(Driver):
     def prepare(self, target: object, inputs: JsonValue, names: Names) -> Prepared | None:
         """As the port says. An action that `names` does not have is a `DefinitionError`: a client that starts runs for
         workers elsewhere passes `names` that has every action."""
-        flow = self._resolve(target, names)
-        if flow is None:
+        loaded = self._load(target)
+        if loaded is None:
             return None
+        problems = loaded.check_actions(names)
+        if problems:
+            raise DefinitionError(problems)
+        flow = loaded.flow
         return Prepared(
             target=flow.target,
             definition=flow.definition,
@@ -59,9 +63,10 @@ class FlowDriver(Driver):
             timeout=None if flow.timeout is None else micros(flow.timeout),
         )
 
-    def _resolve(self, target: object, names: Names) -> Flow | None:
+    def _load(self, target: object) -> Loaded | None:
+        """The flow that a target is; None where it is another paradigm's."""
         if isinstance(target, Flow):
-            return _checked(Loaded(target, dict.fromkeys(sorted(target.actions), (None, None))), names)
+            return Loaded(target, dict.fromkeys(sorted(target.actions), (None, None)))
         if isinstance(target, Path):
             target = str(target)
         if not isinstance(target, str):
@@ -72,8 +77,7 @@ class FlowDriver(Driver):
         if not _is_flow_file(Path(target)):
             return None
         data = read_bytes(Path(target))
-        loaded = self._files.get((target, hashlib.sha256(data).digest()), lambda: load_bytes(data, target))
-        return _checked(loaded, names)
+        return self._files.get((target, hashlib.sha256(data).digest()), lambda: load_bytes(data, target))
 
     @override
     async def drive(self, context: RunContext) -> JsonValue:
@@ -106,15 +110,14 @@ class FlowDriver(Driver):
         return lint_file(path, names) if _is_flow_file(path) else None
 
     @override
+    def sketch(self, target: object, names: Names) -> Picture | None:
+        """As the port says. A flow can be looked at where its actions are not: they are not checked."""
+        loaded = self._load(target)
+        return None if loaded is None else picture_of(loaded.flow)
+
+    @override
     def picture(self, definition: Definition) -> Picture | None:
-        return picture_of(definition) if definition.kind == KIND else None
-
-
-def _checked(loaded: Loaded, names: Names) -> Flow:
-    problems = loaded.check_actions(names)
-    if problems:
-        raise DefinitionError(problems)
-    return loaded.flow
+        return picture_of(Flow.from_json(loads(definition.body))) if definition.kind == KIND else None
 
 
 def _is_flow_file(path: Path) -> bool:

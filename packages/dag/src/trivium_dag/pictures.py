@@ -1,17 +1,14 @@
-"""The picture of a flow's definition: its steps, and who waits for whom."""
+"""The picture of a flow: its steps, and who waits for whom."""
 
 from __future__ import annotations
 
-from trivium.json import loads
 from trivium.model.picture import Edge, Node, Picture
-from trivium.model.runs import Definition
 from trivium_dag.definition import Flow
 from trivium_dag.plan import dependencies
 
 
-def picture_of(definition: Definition) -> Picture:
+def picture_of(flow: Flow) -> Picture:
     """Nodes in the order of the file."""
-    flow = Flow.from_json(loads(definition.body))
     nodes = tuple(Node(id=step.id, label=step.name or step.id, detail=step.uses) for step in flow.steps)
     edges = tuple(
         Edge(source=flow.steps[before].id, target=step.id)
