@@ -148,6 +148,7 @@ def _states(flavor: Flavor) -> dict[str, Executable]:
             (runs.c.epoch, _p("new_epoch")),
             (runs.c.wake_seq, _p("wake")),
             (runs.c.losses, _p("lost")),
+            (runs.c.cancel_requested, _p("cancel")),
             (runs.c.output, _p("result")),
             (runs.c.error, _p("failure")),
             (runs.c.finished_at, _p("now")),
@@ -242,8 +243,13 @@ def _limits(flavor: Flavor) -> dict[str, Executable]:
         .select_from(holdings.join(runs, runs.c.id == holdings.c.run_id))
         .where(holdings.c.waiting == ONE, holdings.c.key == _p("key"), runs.c.needs_id.in_(flavor.members("serves")))
         .order_by(holdings.c.rank, holdings.c.run_id),
-        "SLOT_WAITERS": select(holdings.c.run_id)
-        .where(holdings.c.waiting == ONE, holdings.c.key == _p("key"))
+        "NEXT_LIMIT": select(holdings.c.limit)
+        .where(holdings.c.waiting == ONE, holdings.c.key == _p("key"), holdings.c.limit > _p("held"))
+        .order_by(holdings.c.limit)
+        .limit(ONE)
+        .offset(ZERO),
+        "SLOT_WAITERS": select(holdings.c.rank, holdings.c.run_id)
+        .where(holdings.c.waiting == ONE, holdings.c.key == _p("key"), holdings.c.limit == _p("same"))
         .order_by(holdings.c.rank, holdings.c.run_id),
     }
 
@@ -367,7 +373,6 @@ def _pruning(flavor: Flavor) -> dict[str, Executable]:
         )
         .order_by(runs.c.finished_at)
     )
-    thrown = select(trash.c.run_id)
     some_entries = (
         select(journal.c.seq)
         .where(journal.c.run_id == _p("run_id"))
@@ -403,9 +408,18 @@ def _pruning(flavor: Flavor) -> dict[str, Executable]:
         "COUNT_BLOBS": select(func.count(blob_refs.c.hash.distinct())).where(
             goes, ~exists().where(stays.c.hash == blob_refs.c.hash, ~stays_goes)
         ),
-        "TRASH_TREE": insert(trash).from_select(["run_id"], select(runs.c.id).where(runs.c.root_id == _p("root"))),
-        "RUNS_OF_TREE_DELETE": delete(runs).where(runs.c.root_id == _p("root")).returning(runs.c.definition_id),
-        "TRASH": thrown.order_by(trash.c.run_id).limit(_p("many")).offset(ZERO),
+        "TRASH_ADD": flavor.add(trash),
+        "IS_DOOMED": select(ONE).select_from(trash).where(trash.c.run_id == _p("root_id")),
+        "SOME_OF_TREE": select(runs.c.id, runs.c.definition_id)
+        .where(runs.c.root_id == _p("root"), runs.c.id != _p("same_root"))
+        .limit(_p("many"))
+        .offset(ZERO),
+        "RUN_DELETE": delete(runs).where(runs.c.id == _p("run_id")),
+        "RUN_DELETE_LAST": delete(runs).where(runs.c.id == _p("run_id")).returning(runs.c.definition_id),
+        "TRASH": select(trash.c.run_id)
+        .where(~exists().where(runs.c.id == trash.c.run_id))
+        .limit(_p("many"))
+        .offset(ZERO),
         "TRASH_TAKE": delete(trash).where(trash.c.run_id == _p("run_id")),
         "ENTRIES_DELETE": delete(journal).where(
             journal.c.run_id == _p("run_id"),

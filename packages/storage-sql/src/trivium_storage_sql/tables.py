@@ -171,6 +171,7 @@ _index("holdings_held", holdings.c.key, holdings.c.holder, where=holdings.c.hold
 _index(
     "holdings_waiting",
     holdings.c.key,
+    holdings.c.limit,
     holdings.c.rank,
     holdings.c.run_id,
     where=holdings.c.waiting == literal_column("1"),
@@ -237,7 +238,10 @@ trash = Table(
     "trash",
     metadata,
     Column(
-        "run_id", Text, primary_key=True, comment="a run that is pruned, and whose rows in other tables may still stand"
+        "run_id",
+        Text,
+        primary_key=True,
+        comment="of a run that is pruned, with rows left in other tables; of a root: its tree is doomed",
     ),
     sqlite_with_rowid=False,
 )

@@ -11,10 +11,13 @@ the next one is put off, each time twice as far, so that a long read costs disk,
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from typing import Final
 
 from trivium.faults import reach
+
+log = logging.getLogger(__name__)
 
 PAGES: Final = 1000
 """4 MB: a checkpoint of them takes a few milliseconds."""
@@ -28,23 +31,24 @@ class Checkpoints:
 
     def __init__(self) -> None:
         self._changes = 0
-        self._limit = PAGES
         self._pages_a_change = 1.0
         self._delay = PAGES
 
     def after_commit(self, connection: sqlite3.Connection) -> None:
-        """Called in turn, outside a transaction."""
+        """Called in turn, outside a transaction. Raises nothing of SQLite's: what was committed stands."""
         changes = connection.total_changes
-        if (changes - self._changes) * self._pages_a_change < self._limit:
+        written = changes - self._changes
+        if written * self._pages_a_change < self._delay:
             return
         reach("sqlite.before_checkpoint")
-        busy, pages, copied = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-        if pages > LONG_LOG and copied == pages and not busy:
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        written = changes - self._changes
-        if written > 0 and pages > 0:
-            # Between what one row costs alone (its pages and the root's) and in a large batch.
-            self._pages_a_change = min(4.0, max(0.05, pages / written))
         self._changes = changes
+        try:
+            _busy, pages, copied = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            if pages > LONG_LOG and copied == pages:
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.Error as error:
+            log.warning("the log of the store cannot be copied back: %s", error)
+            pages, copied = LONG_LOG, 0
+        # Between what a row costs in a large batch, and what one costs alone.
+        self._pages_a_change = min(4.0, max(0.05, pages / written))
         self._delay = PAGES if copied == pages else min(self._delay * 2, LONGEST_DELAY)
-        self._limit = self._delay

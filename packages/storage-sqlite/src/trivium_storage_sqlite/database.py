@@ -23,7 +23,7 @@ from trivium.faults import reach
 from trivium_storage_sql.migrating import SCHEMA_ENTRY, Migration, missing
 from trivium_storage_sqlite import sql
 from trivium_storage_sqlite.checkpoints import Checkpoints
-from trivium_storage_sqlite.failures import is_busy, store_error
+from trivium_storage_sqlite.failures import is_busy, refused_data, store_error
 from trivium_storage_sqlite.forks import Forked, abandon, register
 from trivium_storage_sqlite.location import Location, check_place
 from trivium_storage_sqlite.migrations import MIGRATIONS
@@ -41,9 +41,12 @@ IDLE_READERS: Final = 8
 class Database(Forked):
     """Opened and closed by the storage. After a fork the child opens connections of its own at its first use."""
 
-    def __init__(self, location: Location, migrations: tuple[Migration, ...] = MIGRATIONS) -> None:
+    def __init__(
+        self, location: Location, *, patience: float = PATIENCE, migrations: tuple[Migration, ...] = MIGRATIONS
+    ) -> None:
         self.location = location
-        self.turnstile = Turnstile(location.folder)
+        self.turnstile = Turnstile(location.folder, patience)
+        self._patience = patience
         self._migrations = migrations
         self._checkpoints = Checkpoints()
         self._writer: sqlite3.Connection | None = None
@@ -115,7 +118,7 @@ class Database(Forked):
         )
 
     def _connect_writer(self) -> sqlite3.Connection:
-        connection = self._connect(busy=PATIENCE)
+        connection = self._connect(busy=self._patience)
         connection.execute("PRAGMA wal_autocheckpoint = 0")
         connection.execute(f"PRAGMA synchronous = {self.location.synchronous}")
         connection.execute("PRAGMA temp_store = MEMORY")
@@ -215,7 +218,7 @@ class Database(Forked):
                 if not is_busy(error):
                     raise
                 now = time.monotonic()
-                deadline = deadline or now + PATIENCE
+                deadline = deadline or now + self._patience
                 if now >= deadline:
                     raise
                 time.sleep(0.005)
@@ -250,6 +253,8 @@ class Database(Forked):
                 raise
         except sqlite3.Error as error:
             raise self._error(error) from error
+        except (UnicodeEncodeError, OverflowError) as error:  # a value to look for that nothing in the store can equal
+            raise refused_data(error) from error
         if len(self._readers) < IDLE_READERS and self._open:
             self._readers.append(connection)
         else:
@@ -258,7 +263,7 @@ class Database(Forked):
 
     def _connect_reader(self) -> sqlite3.Connection:
         # It may wait: the first connection after a crash reads the log again, and others wait for it.
-        connection = self._connect(busy=PATIENCE)
+        connection = self._connect(busy=self._patience)
         connection.execute("PRAGMA wal_autocheckpoint = 0")
         connection.execute("PRAGMA query_only = 1")
         return connection
@@ -266,7 +271,7 @@ class Database(Forked):
     def _error(self, error: sqlite3.Error) -> Exception:
         if is_busy(error):
             return StoreBusy(
-                f"{self.location.path} is locked by another program, which did not let go within {PATIENCE:g} s",
+                f"{self.location.path} is locked by another program, which did not let go within {self._patience:g} s",
                 hint="see who has it open: fuser, or lsof",
             )
         return store_error(self.location.path, error)

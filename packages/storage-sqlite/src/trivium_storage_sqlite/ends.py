@@ -13,7 +13,7 @@ from trivium.model.states import FailureKind, RunStatus
 from trivium_storage_sql.rows import word
 from trivium_storage_sqlite import sql
 from trivium_storage_sqlite.limits import let_go
-from trivium_storage_sqlite.work import TERMINAL, Row, Work
+from trivium_storage_sqlite.work import QUEUED, TERMINAL, Row, Work
 
 _VERBS: Final = {RunStatus.FAILED: "failed", RunStatus.CANCELLED: "was cancelled"}
 
@@ -33,6 +33,8 @@ def cancel_tree(work: Work, row: Row, reason: str) -> None:
 
 def _finish(work: Work, row: Row, final: End) -> None:
     """An end, but for the runs below."""
+    if row.status == QUEUED:
+        work.requeued = True
     row.status = word(final.status)
     row.owner = row.wait_reason = row.due_at = None
     row.touched = 0  # its end writes all of it

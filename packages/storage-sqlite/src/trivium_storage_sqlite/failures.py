@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
-from trivium.errors import StoreError, StoreUnreachable
+from trivium.errors import NotJson, StoreError, StoreUnreachable, TooLarge
 
 DATA_ERRORS: Final = (
     sqlite3.DataError,  # larger than SQLite's limit
@@ -15,6 +15,8 @@ DATA_ERRORS: Final = (
     sqlite3.ProgrammingError,  # the same, since Python 3.12
     OverflowError,  # an integer beyond 64 bits
     UnicodeEncodeError,  # text with a lone surrogate
+    NotJson,  # the same, where a list is passed on as JSON
+    TooLarge,
 )
 """The fault of one unit's data: the rest of the batch can be applied without it."""
 

@@ -7,13 +7,14 @@ last of them has ended. The number of different holders is what the limit bounds
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import heapq
+from collections.abc import Iterable, Iterator
 
 from trivium.ids import RunId
 from trivium.model.runs import Limit
 from trivium_storage_sql.rows import limits_of
 from trivium_storage_sqlite import sql
-from trivium_storage_sqlite.work import SLOT, WAITING, Row, Work
+from trivium_storage_sqlite.work import Row, Work
 
 
 NEITHER, WAITS, OFFERED = 0, 1, 2
@@ -40,10 +41,8 @@ def wait_for_slot(work: Work, run_id: RunId) -> None:
     work.connection.execute(sql.RUN_NO_SLOT, (run_id,))
     work.rows.pop(run_id, None)
     work.connection.execute(sql.HOLDINGS_WAIT, (WAITS, run_id))
-    keys = [key for key, *_ in work.connection.execute(sql.HOLDINGS_OF, (run_id,)).fetchall()]
-    if len(keys) > 1:
-        for key in keys:
-            _announce(work, key)
+    for key, *_ in work.connection.execute(sql.HOLDINGS_OF, (run_id,)).fetchall():
+        _announce(work, key)
 
 
 def let_go(work: Work, row: Row) -> None:
@@ -84,22 +83,24 @@ def _announce(work: Work, key: str) -> None:
     them back. Whoever was offered the slot may be served by nobody; so a claim that finds too little looks behind the
     offers (`claims`).
     """
-    (held,) = work.connection.execute(sql.HELD, (key,)).fetchone()
+    execute = work.connection.execute
+    (held,) = execute(sql.HELD, (key,)).fetchone()
+    limits: list[int] = []  # mostly one: runs may state different limits for one key
+    while (found := execute(sql.NEXT_LIMIT, (key, limits[-1] if limits else held)).fetchone()) is not None:
+        limits.append(found[0])
+
+    def waiters(limit: int) -> Iterator[tuple[int, RunId]]:
+        for place in execute(sql.SLOT_WAITERS, (key, limit)):  # lazily: mostly the first is the one
+            if held >= limit:
+                return
+            yield place
+
     chosen: list[Row] = []
-    waiters = work.connection.execute(sql.SLOT_WAITERS, (key,))
-    for (run_id,) in waiters:  # lazily: mostly the first is the one
+    for _, run_id in heapq.merge(*map(waiters, limits)):
         row = work.row(run_id)
-        if row is None or row.status != WAITING or row.wait_reason != SLOT:
-            continue
-        lacking = _lacking(work, run_id, row.parent_id)
-        needs_room = lacking is None or (key, run_id) in lacking
-        if needs_room and held >= next((each.limit for each in limits_of(row.limits) if each.key == key), 0):
-            break
-        if lacking is None:
-            continue  # another of its keys has no room; that one's end will find it
-        held += needs_room
-        chosen.append(row)
-    waiters.close()
+        if row is not None and (lacking := _lacking(work, run_id, row.parent_id)) is not None:
+            held += (key, run_id) in lacking
+            chosen.append(row)
     for row in chosen:
-        work.connection.execute(sql.HOLDINGS_WAIT, (OFFERED, row.id))
+        execute(sql.HOLDINGS_WAIT, (OFFERED, row.id))
         work.queue(row)

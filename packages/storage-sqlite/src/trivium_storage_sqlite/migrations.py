@@ -75,7 +75,7 @@ MIGRATIONS: tuple[Migration, ...] = (
             CREATE INDEX holdings_run ON holdings (run_id)
             """,
             """
-            CREATE INDEX holdings_waiting ON holdings ("key", rank, run_id)
+            CREATE INDEX holdings_waiting ON holdings ("key", "limit", rank, run_id)
             WHERE waiting = 1
             """,
             """

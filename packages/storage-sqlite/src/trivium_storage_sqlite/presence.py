@@ -44,10 +44,16 @@ class Presence(Forked):
             self._close()
             raise Conflict(f"worker {self._worker_id} is present already") from None
 
+    @property
+    def held(self) -> bool:
+        """False in the child of a fork, whose end is not the worker's."""
+        return self._descriptor >= 0
+
     def let_go(self) -> None:
         """Unlock and remove the file; after the worker's row is gone."""
-        self._path.unlink(missing_ok=True)
-        self._close()
+        if self.held:
+            self._path.unlink(missing_ok=True)
+            self._close()
 
     @override
     def after_fork_in_child(self) -> None:

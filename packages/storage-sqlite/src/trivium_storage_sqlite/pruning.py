@@ -1,8 +1,8 @@
 """Pruning: whole trees of ended runs, a little at a time, so that nobody waits long for the write lock.
 
-A tree's runs go first, in one transaction, and their ids into `trash`; from then on nothing can be started, retried or
-seen of it. What belonged to them goes afterwards, in as many transactions as it takes. A pruning that is interrupted is
-finished by the next.
+A tree is doomed by its root's id in `trash`: from then on it cannot be retried. Its runs go first, the root last, and their
+ids into `trash`; what belonged to them goes when they are gone, in as many transactions as it takes. A pruning that is
+interrupted is finished by the next.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from trivium.storage.port import Pruned
 from trivium_storage_sqlite import sql
 from trivium_storage_sqlite.database import Database
 
-ROOTS_AT_ONCE: Final = 50
 ENTRIES_AT_ONCE: Final = 2_000
 RUNS_AT_ONCE: Final = 200
 _EVERY: Final = -1
@@ -55,16 +54,21 @@ def prune(database: Database, before: Micros) -> Pruned:
 
 
 def _remove_trees(connection: sqlite3.Connection, before: Micros) -> tuple[int, int]:
-    """Runs and blobs that went; a few trees at once, or a single large one."""
+    """Runs and blobs that went; of a few trees, or a part of a large one."""
     removed = 0
     definitions: set[str] = set()
-    for (root,) in connection.execute(sql.OLD_ROOTS, (before, ROOTS_AT_ONCE)).fetchall():
-        connection.execute(sql.TRASH_TREE, (root,))
-        gone = connection.execute(sql.RUNS_OF_TREE_DELETE, (root,)).fetchall()
-        definitions.update(definition_id for (definition_id,) in gone)
-        removed += len(gone)
-        if removed >= RUNS_AT_ONCE:
+    for (root,) in connection.execute(sql.OLD_ROOTS, (before, RUNS_AT_ONCE)).fetchall():
+        connection.execute(sql.TRASH_ADD, (root,))
+        below = connection.execute(sql.SOME_OF_TREE, (root, root, RUNS_AT_ONCE - removed)).fetchall()
+        connection.executemany(sql.TRASH_ADD, [(run_id,) for run_id, _ in below])
+        connection.executemany(sql.RUN_DELETE, [(run_id,) for run_id, _ in below])
+        definitions.update(definition_id for _, definition_id in below)
+        removed += len(below)
+        if removed >= RUNS_AT_ONCE:  # there may be more below; the root stands until there is not
             break
+        (definition_id,) = connection.execute(sql.RUN_DELETE_LAST, (root,)).fetchone()
+        definitions.add(definition_id)
+        removed += 1
     blobs = 0
     for definition_id in definitions:
         if connection.execute(sql.DEFINITION_DELETE, (definition_id,)).rowcount:

@@ -41,10 +41,10 @@ RUN_STATE: Final = (
     "runs.id = ?"
 )
 
-# new_status, new_epoch, wake, lost, result, failure, now, run_id
+# new_status, new_epoch, wake, lost, cancel, result, failure, now, run_id
 RUN_END: Final = (
-    "UPDATE runs SET status=?, epoch=?, wake_seq=?, losses=?, output=?, error=?, finished_at=?, "
-    "wait_reason=NULL, owner=NULL, due_at=NULL WHERE runs.id = ?"
+    "UPDATE runs SET status=?, epoch=?, wake_seq=?, losses=?, cancel_requested=?, output=?, error=?, "
+    "finished_at=?, wait_reason=NULL, owner=NULL, due_at=NULL WHERE runs.id = ?"
 )
 
 # run_id
@@ -182,10 +182,16 @@ SLOT_CANDIDATES: Final = (
     "FROM json_each(?) AS anon_1) ORDER BY holdings.rank, holdings.run_id"
 )
 
-# key
+# key, held
+NEXT_LIMIT: Final = (
+    'SELECT holdings."limit" FROM holdings WHERE holdings.waiting = 1 AND holdings."key" = ? AND '
+    'holdings."limit" > ? ORDER BY holdings."limit" LIMIT 1 OFFSET 0'
+)
+
+# key, same
 SLOT_WAITERS: Final = (
-    'SELECT holdings.run_id FROM holdings WHERE holdings.waiting = 1 AND holdings."key" = ? ORDER BY '
-    "holdings.rank, holdings.run_id"
+    'SELECT holdings.rank, holdings.run_id FROM holdings WHERE holdings.waiting = 1 AND holdings."key" = ? AND '
+    'holdings."limit" = ? ORDER BY holdings.rank, holdings.run_id'
 )
 
 NEXT_DUE: Final = (
@@ -408,14 +414,28 @@ COUNT_BLOBS: Final = (
     "(remaining.root_id NOT IN (SELECT anon_1.value FROM json_each(?) AS anon_1))))))))"
 )
 
-# root
-TRASH_TREE: Final = "INSERT INTO trash (run_id) SELECT runs.id FROM runs WHERE runs.root_id = ?"
+# run_id
+TRASH_ADD: Final = "INSERT OR IGNORE INTO trash (run_id) VALUES (?)"
 
-# root
-RUNS_OF_TREE_DELETE: Final = "DELETE FROM runs WHERE runs.root_id = ? RETURNING definition_id"
+# root_id
+IS_DOOMED: Final = "SELECT 1 FROM trash WHERE trash.run_id = ?"
+
+# root, same_root, many
+SOME_OF_TREE: Final = (
+    "SELECT runs.id, runs.definition_id FROM runs WHERE runs.root_id = ? AND runs.id != ? LIMIT ? OFFSET 0"
+)
+
+# run_id
+RUN_DELETE: Final = "DELETE FROM runs WHERE runs.id = ?"
+
+# run_id
+RUN_DELETE_LAST: Final = "DELETE FROM runs WHERE runs.id = ? RETURNING definition_id"
 
 # many
-TRASH: Final = "SELECT trash.run_id FROM trash ORDER BY trash.run_id LIMIT ? OFFSET 0"
+TRASH: Final = (
+    "SELECT trash.run_id FROM trash WHERE NOT (EXISTS (SELECT * FROM runs WHERE runs.id = trash.run_id)) LIMIT ? "
+    "OFFSET 0"
+)
 
 # run_id
 TRASH_TAKE: Final = "DELETE FROM trash WHERE trash.run_id = ?"

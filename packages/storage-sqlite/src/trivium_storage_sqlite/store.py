@@ -38,6 +38,7 @@ from trivium_storage_sqlite.failures import DATA_ERRORS, refused_data
 from trivium_storage_sqlite.location import parse_url
 from trivium_storage_sqlite.presence import Presence, forget, is_gone
 from trivium_storage_sqlite.pruning import prune, would_prune
+from trivium_storage_sqlite.turnstile import PATIENCE
 from trivium_storage_sqlite.units import apply, run_ids
 from trivium_storage_sqlite.work import Echo, Work
 
@@ -47,11 +48,11 @@ CAPABILITIES: Final = frozenset({Capability.DURABLE, Capability.SHARED})
 class SqliteStorage(Storage):
     """`sqlite:///file.db`: several processes of one machine share the file."""
 
-    def __init__(self, url: str, clock: Clock) -> None:
+    def __init__(self, url: str, clock: Clock, *, patience: float = PATIENCE) -> None:
         self.url = url
         self.clock = clock
         self._location = parse_url(url)
-        self._database = Database(self._location)
+        self._database = Database(self._location, patience=patience)
         self._bells = Bells(self._location.folder)
         self._definitions: Definitions = {}
 
@@ -134,7 +135,8 @@ class SqliteStorage(Storage):
             try:
                 yield
             finally:
-                self._leave(worker.id)
+                if presence.held:
+                    self._leave(worker.id)
         finally:
             presence.let_go()
 

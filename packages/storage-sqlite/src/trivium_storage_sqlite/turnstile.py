@@ -34,8 +34,12 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 20e-6, 1e-3
 class Turnstile(Forked):
     """One for each open storage; used by one thread at a time, which its mutex sees to."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, patience: float = PATIENCE) -> None:
         self._paths = (folder / "next.lock", folder / "write.lock")
+        self._patience = patience
+        # The same two doors for the threads of this process: a mutex alone would let the one that writes most in again
+        # before the one that waits has woken up.
+        self._gate = threading.Lock()
         self._mutex = threading.Lock()
         self._next = self._write = -1
         self._signature = b""
@@ -63,16 +67,24 @@ class Turnstile(Forked):
 
     @override
     def after_fork_in_child(self) -> None:
-        self._mutex = threading.Lock()  # a thread that does not exist here may have held it
+        self._gate = threading.Lock()  # a thread that does not exist here may have held them
+        self._mutex = threading.Lock()
         self.close()
 
-    def take(self, patience: float = PATIENCE) -> None:
+    def take(self, patience: float | None = None) -> None:
         """Wait for this storage's turn to write.
 
         :raises StoreBusy: it did not come in time; the message names the process that holds the lock
         """
-        if not self._mutex.acquire(timeout=patience):
-            raise self._busy()
+        patience = self._patience if patience is None else patience
+        if not self._gate.acquire(timeout=patience):
+            raise self._busy(patience)
+        try:
+            entered = self._mutex.acquire(timeout=patience)
+        finally:
+            self._gate.release()
+        if not entered:
+            raise self._busy(patience)
         try:
             if self._write < 0:
                 self.open()
@@ -109,7 +121,7 @@ class Turnstile(Forked):
                 return
             except BlockingIOError:
                 if time.monotonic() > deadline:
-                    raise self._busy() from None
+                    raise self._busy(patience) from None
                 pause = min(pause * 1.5, _LONGEST_PAUSE)
 
     def holder(self) -> int | None:
@@ -120,11 +132,11 @@ class Turnstile(Forked):
             return None
         return int(text) if text.isdigit() else None
 
-    def _busy(self) -> StoreBusy:
+    def _busy(self, patience: float) -> StoreBusy:
         pid = self.holder()
         who = "another thread of this process" if pid == os.getpid() else f"process {pid}" if pid else "another process"
         return StoreBusy(
             f"the store in {self._paths[0].parent} is being written by {who}, which did not let go within"
-            f" {PATIENCE:g} s",
+            f" {patience:g} s",
             hint=f"look at process {pid}: it may be stopped or hang" if pid and pid != os.getpid() else None,
         )

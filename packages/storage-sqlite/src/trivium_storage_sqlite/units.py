@@ -70,7 +70,8 @@ def apply(work: Work, unit: Unit) -> Result:
             return _run_unit(work, unit)
         if isinstance(unit, StartUnit):
             started = start(work, unit.run)
-            return Applied(started=(started,))
+            seen = work.row(started.run_id) if started.existed else None
+            return Applied(0 if seen is None else seen.wake_seq, (started,))
         if isinstance(unit, SignalUnit):
             return Applied(wake_seq=_signal(work, unit.signal).wake_seq)
         if isinstance(unit, CancelUnit):
@@ -227,5 +228,7 @@ def _retry_unit(work: Work, unit: RetryUnit) -> Applied:
     row = _existing(work, unit.run_id)
     if row.status not in ("failed", "cancelled"):
         raise CannotBe(Conflict(f"run {row.id} is {row.status}: only failed and cancelled runs are retried"))
+    if work.connection.execute(sql.IS_DOOMED, (row.root_id,)).fetchone() is not None:
+        raise CannotBe(NotFound("run", unit.run_id, hint="it is being pruned"))
     retry(work, row, unit.claim_by)
     return Applied(row.wake_seq, status=RunStatus(row.status))

@@ -150,6 +150,7 @@ class Work:
         "items",
         "notes",
         "now",
+        "requeued",
         "retried",
         "rows",
         "tops",
@@ -169,6 +170,8 @@ class Work:
     def forget(self) -> None:
         """Drop what was not flushed, and all that is known."""
         self.tops: dict[str, float] = {}
+        self.requeued = False
+        """Whether runs entered or left a queue since then, in what may not be flushed."""
         self.defined: set[str] = set()
         self.rows: dict[RunId, Row | None] = {}
         self.entries: list[Record] = []
@@ -212,6 +215,7 @@ class Work:
     def queue(self, row: Row) -> None:
         """Make a run claimable."""
         row.status = QUEUED
+        self.requeued = True
         row.owner = row.wait_reason = row.due_at = None
         self.changed(row)
         self.echo.queued.add(row.id)
@@ -245,9 +249,10 @@ class Work:
 
     def top(self, queue: str) -> float:
         """The highest priority that is claimable in a queue; minus infinity where nothing is."""
-        if self.touched:
+        if self.requeued:
             self.flush()
             self.tops.clear()
+            self.requeued = False
         top = self.tops.get(queue)
         if top is None:
             found = self.connection.execute(sql.TOP_PRIORITY, (queue,)).fetchone()
@@ -295,7 +300,7 @@ class Work:
             many(
                 sql.RUN_END,
                 [
-                    (row.status, row.epoch, row.wake_seq, row.losses, output, error, now, row.id)
+                    (row.status, row.epoch, row.wake_seq, row.losses, row.cancel_requested, output, error, now, row.id)
                     for row, output, error in self.ends
                 ],
             )
