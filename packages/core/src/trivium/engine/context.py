@@ -16,7 +16,7 @@ from typing_extensions import override
 from trivium.clock import Micros
 from trivium.engine.buffer import StepScope, check_channels
 from trivium.engine.children import Child
-from trivium.engine.drive import Drive, cancellation_is_ours
+from trivium.engine.drive import Drive, is_of_user
 from trivium.engine.effects import AskEffect, EffectCall, Ledger, unwound
 from trivium.engine.runs import check_key, new_child
 from trivium.engine.step import StepCall, StepPerformer, input_mark, outcome_of
@@ -185,6 +185,7 @@ class DriveContext(RunContext):
         else:
             found.shape = shape
             launches.queue.append(found)
+            self._open_keys.add(key)  # for good: a graph asks for each of its steps once
 
     def _launched(self, outcome: Outcome) -> None:
         """A launched step is durable: the driver's coroutine goes on in its stead, so the run is not idle between."""
@@ -426,7 +427,7 @@ class DriveContext(RunContext):
         drive = self._drive
         drive.check_leaving()
         results: list[Any] = [None] * len(branches)
-        errors: dict[int, Exception] = {}
+        errors: dict[int, BaseException] = {}
         left = len(branches)
         ended = anyio.Event()
 
@@ -437,11 +438,9 @@ class DriveContext(RunContext):
                 results[index] = await branch()
             except Parked:
                 pass
-            except anyio.get_cancelled_exc_class() as error:
-                if cancellation_is_ours():
+            except BaseException as error:  # foreign code: the branch
+                if not is_of_user(error):
                     raise
-                errors[index] = RuntimeError(f"branch {index} was cancelled from within: {error!r}")
-            except Exception as error:  # foreign code: the branch
                 errors[index] = error
             finally:
                 drive.release_task()

@@ -134,11 +134,9 @@ class Drive:
             if self.leaving is None:
                 return End(RunStatus.FAILED, error=Failure(code="TRV-4012", message="the driver raised Parked by itself"))
             return None
-        except anyio.get_cancelled_exc_class() as error:
-            if self._cancelling or cancellation_is_ours():
+        except BaseException as error:  # foreign code: the driver's function, or the user's below it
+            if not is_of_user(error):
                 raise
-            return End(RunStatus.FAILED, error=failure_of(error))
-        except (Exception, SystemExit) as error:  # foreign code: the driver's function, or the user's below it
             return None if self.leaving else End(RunStatus.FAILED, error=failure_of(error))
         if self.leaving:
             return None
@@ -406,6 +404,7 @@ class Drive:
         self._parking = False
         if isinstance(result, Applied):
             self._unwind(Leaving.PARKED)
+            self.host.run_parked(park.due_at)
             if self.host.listening:
                 self.host.emit(
                     RunParked(
@@ -551,6 +550,14 @@ class Drive:
 def cancellation_is_ours() -> bool:
     """Whether a cancel scope around the current task is cancelled; else the exception came from somebody's own future."""
     return anyio.current_effective_deadline() == float("-inf")
+
+
+def is_of_user(error: BaseException) -> bool:
+    """Whether what came out of a user's function is its own doing, whatever it is, and so an outcome. What is not has to go on:
+    the interpreter's interrupt, and the cancellation that is ours (of trio it may come in a group)."""
+    if isinstance(error, (KeyboardInterrupt, GeneratorExit)):
+        return False
+    return isinstance(error, Exception) or not cancellation_is_ours()
 
 
 def _lost_too_often(losses: int) -> Failure:

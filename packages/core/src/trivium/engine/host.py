@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from trivium.bridge import Bridge
-from trivium.clock import Clock
+from trivium.clock import Clock, Micros
 from trivium.engine.committer import Committer
 from trivium.engine.timers import Timers
 from trivium.executors.port import Executor
@@ -57,6 +57,10 @@ class Host(ABC):
     @abstractmethod
     def run_ended(self, drive: Drive, ending: End) -> None:
         """The run's end is durable."""
+
+    @abstractmethod
+    def run_parked(self, due_at: Micros | None) -> None:
+        """A run left memory; it wants to be claimed at `due_at`."""
 
     @abstractmethod
     def look_into_inbox(self, drive: Drive) -> None:

@@ -9,7 +9,7 @@ import anyio
 
 from trivium.clock import SECOND, Micros
 from trivium.engine.buffer import StepBuffer, StepScope
-from trivium.engine.drive import Drive, Leaving, cancellation_is_ours
+from trivium.engine.drive import Drive, Leaving, is_of_user
 from trivium.engine.effects import AskEffect
 from trivium.engine.waiting import Wait
 from trivium.errors import InvalidInput, NotJson, Parked, RegistrationError, TooLarge, TriviumError
@@ -22,7 +22,7 @@ from trivium.model.failure import Failure, failure_of
 from trivium.model.journal import Entry, EntryKind
 from trivium.model.policies import Delivery, Overlap, Retry, next_delay
 from trivium.model.states import FailureKind, StepStatus, WaitReason
-from trivium.registry import Action
+from trivium.registry import INLINE, Action
 
 
 class StepCall:
@@ -235,11 +235,10 @@ class StepPerformer:
                 (value,) = timed
         except (Parked, AskEffect):
             raise
-        except anyio.get_cancelled_exc_class() as error:
-            if cancellation_is_ours():
+        except BaseException as error:  # foreign code: the action
+            interrupted = isinstance(error, KeyboardInterrupt) and action.executor != INLINE  # then nobody pressed Ctrl-C
+            if not interrupted and not is_of_user(error):
                 raise
-            return failure_of(error)
-        except (Exception, SystemExit) as error:  # foreign code: the action
             return failure_of(error)
         try:
             text = action.output.encode(value, what=f"output of {call.key!r}")

@@ -92,7 +92,8 @@ class Worker(Host):
         self._suspect_since: float | None = None
         self._refreshing = False
         self._needs: dict[NeedsId, frozenset[str]] = {}
-        self._due: Timer | None = None
+        self._due_at: Micros | None = None
+        self._due_timer: Timer | None = None
         self._looking: dict[Drive, bool] = {}
 
     # --- lifetime --------------------------------------------------------------------------------
@@ -189,9 +190,7 @@ class Worker(Host):
             self._drive(claimed)
         self._suspect_next = result.suspects
         self._solo = (request.suspects and bool(result.claimed)) or self._out_of_patience(suspects=result.suspects)
-        if self._due is not None:
-            self._due.cancel()
-        self._due = None if result.next_due is None else self.timers.at(result.next_due, self._claim)
+        self._claim_at(result.next_due)
         full = len(result.claimed) == request.limit
         more = full or (result.suspects and not request.suspects and self._busy == 0)
         if self._claim_again or more:
@@ -288,6 +287,11 @@ class Worker(Host):
     @override
     def run_ended(self, drive: Drive, ending: End) -> None:
         self._watches.ended(drive.run_id, ending)
+
+    @override
+    def run_parked(self, due_at: Micros | None) -> None:
+        if due_at is not None and (self._due_at is None or due_at < self._due_at):
+            self._claim_at(due_at)
 
     @override
     def look_into_inbox(self, drive: Drive) -> None:
