@@ -85,6 +85,7 @@ class Child(ChildRun):
             wait_reason=None,
             finished_at=drive.host.clock.now(),
         )
+        drive.closes(entry.seq)
         result = await drive.host.committer.commit(
             RunUnit(run_id=drive.run_id, epoch=drive.epoch, entries=[entry], consumed=consumed)
         )
@@ -92,7 +93,6 @@ class Child(ChildRun):
             drive.lose()
             await unwound()
         self._entry = entry
-        drive.closed(entry.seq)
         drive.journal.record(entry)
         if drive.host.listening:
             drive.emit_entry(entry)

@@ -324,8 +324,8 @@ class DriveContext(RunContext):
             entry.wait_reason = WaitReason.SIGNAL
             entry.due_at = None if timeout is None else Micros(self.now() + micros(timeout))
         waiting = entry
-        drive.open_entries[entry.seq] = lambda: replace(waiting)
         while True:
+            drive.open_entries[entry.seq] = lambda: replace(waiting)
             item = drive.mailbox.take(ItemKind.SIGNAL, signal)
             if item is not None:
                 unit = self._closing(entry, StepStatus.COMPLETED, item.payload)
@@ -501,7 +501,8 @@ class DriveContext(RunContext):
     def _closing(
         self, entry: Entry, status: StepStatus, output: JsonText | None, error: Failure | None = None
     ) -> RunUnit:
-        """The commit of a wait's end. The waiting entry stays as it is until that is durable."""
+        """The commit of a wait's end, to be submitted at once. The waiting entry itself stays as it is."""
+        self._drive.closes(entry.seq)
         last = replace(
             entry,
             status=status,
@@ -532,7 +533,6 @@ class DriveContext(RunContext):
             return None
         for entry in unit.entries:
             if entry.status.terminal:
-                drive.closed(entry.seq)
                 drive.journal.record(entry)
                 if self._host.listening:
                     drive.emit_entry(entry)

@@ -488,8 +488,9 @@ class Drive:
         else:
             self.lose()
 
-    def closed(self, seq: int) -> None:
-        """What had begun under `seq` has ended durably."""
+    def closes(self, seq: int) -> None:
+        """What had begun under `seq` has ended. Said when its last state is handed to the committer: from then on the older state
+        must not be written any more, since it would land behind, and so over, the last one."""
         self.open_entries.pop(seq, None)
         self._noted.discard(seq)
 

@@ -375,12 +375,12 @@ class StepPerformer:
             unit.notes = drive.take_notes()
         if buffer is not None:
             buffer.fill(unit)
+        drive.closes(call.seq)
         self._host.committer.submit(unit, lambda result: self._settled(call, entry, outcome, unit, result))
 
     def _settled(self, call: StepCall, entry: Entry, outcome: Outcome, unit: RunUnit, result: Result) -> None:
         drive = self._drive
         if isinstance(result, Applied):
-            drive.closed(call.seq)
             if self._host.listening:
                 drive.emit_entry(entry)
             for new, started in zip(unit.starts, result.started, strict=True):
