@@ -59,8 +59,13 @@ def _draw(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     for place, column in enumerate(columns):
-        table.add_column(column, no_wrap=place == 0, overflow="fold" if place == 0 else "ellipsis")
+        table.add_column(column, no_wrap=True, overflow="fold" if place == 0 else "ellipsis")
     for row in rows:
         cells = [one_line(cell) for cell in row]
-        table.add_row(*(Text(cell, style=STYLES.get(cell.partition(" ")[0], "")) for cell in cells))
+        table.add_row(*(Text(cell, style=_style(column, cell)) for column, cell in zip(columns, cells, strict=True)))
     Console().print(table)
+
+
+def _style(column: str, cell: str) -> str:
+    """How a cell is drawn: states by their word, `waiting (timer)` as `waiting`."""
+    return STYLES.get(cell.partition(" ")[0], "") if column == "status" else ""
