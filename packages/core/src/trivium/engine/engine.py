@@ -13,6 +13,7 @@ import anyio
 import anyio.abc
 import anyio.to_thread
 
+from trivium import faults
 from trivium.bridge import Bridge
 from trivium.engine.bell import BellThread
 from trivium.engine.bus import Bus
@@ -140,6 +141,7 @@ class Engine:
         self._stopped = True
         if self._failure is None:
             await self.worker.stop(self.settings.shutdown_grace)
+            faults.reach("engine.before_leave")
         await self._unboot()
         await self.committer.aclose()
 

@@ -177,7 +177,6 @@ class Worker(Host):
             roots=None if self.roots is None else frozenset(self.roots),
             suspects=suspects,
         )
-        faults.reach("engine.before_claim")
         self.committer.claim(request, lambda result: self._claimed(request, result))
 
     def _claimed(self, request: ClaimRequest, result: BatchResult) -> None:
@@ -195,6 +194,15 @@ class Worker(Host):
         more = full or (result.suspects and not request.suspects and self._busy == 0)
         if self._claim_again or more:
             self._claim()
+        else:
+            faults.reach("engine.before_wait")
+
+    def _claim_at(self, due_at: Micros | None) -> None:
+        """Claim again when the first run that nobody owns is due."""
+        if self._due_timer is not None:
+            self._due_timer.cancel()
+        self._due_at = due_at
+        self._due_timer = None if due_at is None else self.timers.at(due_at, self._claim)
 
     def _out_of_patience(self, *, suspects: bool) -> bool:
         """A suspect is for an empty worker. One that never is empty drains after a while, so that the suspect gets its turn."""

@@ -1,0 +1,368 @@
+"""What the tests of the races share: an engine in a thread of its own, and another hand on its store.
+
+Nothing happens in an engine of these tests that the test did not ask for: its heart is held before the first beat, so there is
+no second look, and its clock stands still where a test gives it one that does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import anyio
+import pytest
+from anyio.from_thread import start_blocking_portal
+
+from trivium import Definition, Driver, Prepared, RunContext, SystemClock, Trivium
+from trivium.engine.settings import EngineSettings
+from trivium.errors import StoreBusy
+from trivium.hooks import Plugins, hookimpl
+from trivium.ids import RunId, WorkerId, new_run_id, new_worker_id
+from trivium.json import NULL, dumps
+from trivium.model.commit import (
+    Applied,
+    Batch,
+    BatchResult,
+    CancelUnit,
+    ClaimRequest,
+    End,
+    NewSignal,
+    Result,
+    RetryUnit,
+    RunUnit,
+    SignalUnit,
+    StartUnit,
+    Unit,
+)
+from trivium.model.events import Event, RunEvent
+from trivium.model.journal import Entry
+from trivium.model.runs import Limit, NewRun, Run
+from trivium.model.states import RunStatus
+from trivium.storage.memory import MemoryStorage
+from trivium.storage.port import Storage, WorkerRecord
+from trivium.testing.faults import pause_at
+from trivium_storage_sqlite.store import SqliteStorage
+
+PATIENCE = 10.0
+"""Seconds after which what a test waits for will not come any more."""
+NEVER = 3600.0
+
+
+class Scripts(Driver):
+    """A driver whose runs are async functions of the test: `script:NAME`."""
+
+    kind = "script"
+
+    def __init__(self) -> None:
+        self.bodies: dict[str, Callable[[RunContext], Any]] = {}
+        self.limits: dict[str, tuple[Limit, ...]] = {}
+
+    def __call__(self, *, limits: tuple[Limit, ...] = ()) -> Callable[[Callable[[RunContext], Any]], str]:
+        """Add a script; what is left in its place is its target."""
+
+        def add(body: Callable[[RunContext], Any]) -> str:
+            self.bodies[body.__name__] = body
+            self.limits[body.__name__] = limits
+            return f"script:{body.__name__}"
+
+        return add
+
+    def prepare(self, target: object, inputs: Any, names: object) -> Prepared | None:
+        scheme, _, name = str(target).partition(":")
+        if scheme != "script":
+            return None
+        return Prepared(
+            target=f"script:{name}",
+            definition=Definition.of("script", name, {}),
+            inputs=inputs,
+            limits=self.limits.get(name, ()),
+        )
+
+    async def drive(self, context: RunContext) -> Any:
+        return await self.bodies[context.name](context)
+
+    def plugins(self, storages: Mapping[str, Any] | None = None) -> Plugins:
+        """These scripts and nothing else."""
+        plugin = SimpleNamespace(
+            __name__="scripts",
+            trivium_drivers=hookimpl(lambda: [self]),
+            trivium_storages=hookimpl(lambda: storages or {}),
+        )
+        return Plugins.load(extra=[plugin], installed=False)
+
+
+class Gate:
+    """A place in an action at which its thread waits for the test."""
+
+    def __init__(self) -> None:
+        self.came = 0
+        self._reached = threading.Event()
+        self._open = threading.Event()
+
+    def pass_through(self) -> None:
+        self.came += 1
+        self._reached.set()
+        assert self._open.wait(PATIENCE)
+
+    def wait_reached(self) -> None:
+        assert self._reached.wait(PATIENCE)
+
+    def open(self) -> None:
+        self._open.set()
+
+
+class Seen:
+    """An observer that remembers, and for which a test can wait."""
+
+    def __init__(self) -> None:
+        self.events: list[RunEvent] = []
+        self._changed = threading.Condition()
+
+    def __call__(self, event: Event) -> None:
+        with self._changed:
+            self.events.append(event)
+            self._changed.notify_all()
+
+    def wait(self, kind: type[RunEvent], run_id: RunId, *, times: int = 1) -> None:
+        """Block until that many events of this kind were sent for the run."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: self.count(kind, run_id) >= times, PATIENCE), self.events
+
+    def count(self, kind: type[RunEvent], run_id: RunId) -> int:
+        return sum(isinstance(event, kind) and event.run_id == run_id for event in self.events)
+
+
+class Seat:
+    """An app whose event loop has a thread of its own; its methods are called from the test's, and block."""
+
+    def __init__(self, app: Trivium, seen: Seen, backend: str) -> None:
+        self.app = app
+        self.seen = seen
+        self._backend = backend
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Seat:
+        self._hearts = [self._stack.enter_context(pause_at("engine.before_beat", nth)) for nth in (1, 2)]
+        with pause_at("engine.before_wait") as idle:
+            self.portal = self._stack.enter_context(start_blocking_portal(self._backend))
+            self._stack.enter_context(self.portal.wrap_async_context_manager(self.app))
+            idle.wait_reached()
+        return self
+
+    def __exit__(self, *error: Any) -> bool | None:
+        self.beat()
+        return self._stack.__exit__(*error)
+
+    def beat(self) -> None:
+        """Let the heart beat from now on, and the second look come with it."""
+        for heart in self._hearts:
+            heart.resume()
+
+    @property
+    def worker_id(self) -> WorkerId:
+        return self.app.engine.worker_id
+
+    def start(self, target: str, inputs: Any = None, **options: Any) -> RunId:
+        async def start() -> RunId:
+            return (await self.app.start(target, inputs, **options)).id
+
+        return self.portal.call(start)
+
+    def end(self, run_id: RunId) -> End:
+        """Wait for the run's end."""
+
+        async def end() -> End:
+            with anyio.fail_after(PATIENCE):
+                return await self.app.engine.wait_end(run_id)
+
+        return self.portal.call(end)
+
+    def stop(self) -> None:
+        self.portal.call(self.app.stop)
+
+    def soon(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """A future of a call that this thread does not wait for."""
+        return self.portal.start_task_soon(function, *arguments)
+
+    def settle(self) -> None:
+        """Return when the event loop has done what it could without waiting."""
+
+        async def turns() -> None:
+            for _ in range(20):
+                await anyio.lowlevel.checkpoint()
+
+        self.portal.call(turns)
+
+
+class Hand:
+    """Another process's hand on the store: a worker that commits what the test says."""
+
+    def __init__(self, storage: Storage, stack: ExitStack, scripts: Scripts) -> None:
+        self.storage = storage
+        self._stack = stack
+        self._scripts = scripts
+        self.me = self.worker("hand")
+
+    def worker(self, name: str) -> WorkerId:
+        """Another worker that is present."""
+        now = self.storage.clock.now()
+        record = WorkerRecord(
+            id=new_worker_id(), name=name, host="here", pid=os.getpid(), queues=None, concurrency=10,
+            started_at=now, beat=0, beat_at=now,
+        )  # fmt: skip
+        self._stack.enter_context(self.storage.presence(record))
+        return record.id
+
+    def commit(self, *units: Unit, claim: ClaimRequest | None = None) -> BatchResult:
+        return self.storage.commit(Batch(units, claim))
+
+    def one(self, unit: Unit) -> Result:
+        (result,) = self.commit(unit).results
+        return result
+
+    def new(self, target: str, inputs: Any = None, **options: Any) -> NewRun:
+        prepared = self._scripts.prepare(target, inputs, None)
+        assert prepared is not None
+        return NewRun(
+            id=new_run_id(),
+            target=prepared.target,
+            definition=prepared.definition,
+            inputs=NULL if inputs is None else dumps(inputs),
+            limits=prepared.limits,
+            **options,
+        )
+
+    def start(self, target: str, inputs: Any = None, **options: Any) -> RunId:
+        applied = self.one(StartUnit(self.new(target, inputs, **options)))
+        assert isinstance(applied, Applied)
+        return applied.started[0].run_id
+
+    def signal(self, run_id: RunId, name: str, payload: Any = None) -> Result:
+        return self.one(SignalUnit(NewSignal(run_id, name, dumps(payload))))
+
+    def cancel(self, run_id: RunId, reason: str = "enough") -> Result:
+        return self.one(CancelUnit(run_id, reason))
+
+    def retry(self, run_id: RunId) -> Result:
+        return self.one(RetryUnit(run_id))
+
+    def request(self, worker: WorkerId | None = None, *, limit: int = 100, suspects: bool = False) -> ClaimRequest:
+        serves = frozenset(self.storage.needs())
+        return ClaimRequest(worker_id=worker or self.me, limit=limit, serves=serves, suspects=suspects)
+
+    def claim(self, worker: WorkerId | None = None, **options: Any) -> list[Run]:
+        return [claimed.run for claimed in self.commit(claim=self.request(worker, **options)).claimed]
+
+    def bury(self, worker: WorkerId) -> int:
+        (beat,) = [each.beat for each in self.storage.workers() if each.id == worker]
+        return self.storage.bury(worker, beat)
+
+    def take_over(self, run_id: RunId, worker: WorkerId) -> Run:
+        """Bury the worker and claim the run for this hand."""
+        assert self.bury(worker) >= 1
+        (run,) = [run for run in self.claim() if run.id == run_id]
+        return run
+
+    def finish(self, run: Run, output: Any = "by hand") -> Result:
+        return self.one(
+            RunUnit(run_id=run.id, epoch=run.epoch, then=End(RunStatus.COMPLETED, output=dumps(output)))
+        )
+
+    def run(self, run_id: RunId) -> Run:
+        run = self.storage.run(run_id)
+        assert run is not None
+        return run
+
+    def status(self, run_id: RunId) -> RunStatus:
+        return self.run(run_id).status
+
+    def entries(self, run_id: RunId) -> dict[str, Entry]:
+        return {entry.key: entry for entry in self.storage.entries(run_id)}
+
+
+class Store:
+    """A store, and how to open it again."""
+
+    def __init__(self, kind: str, folder: Path, stack: ExitStack) -> None:
+        self.kind = kind
+        self.path = folder / "store.db"
+        self.url = "shared:" if kind == "memory" else f"sqlite:///{self.path}"
+        self._memory = MemoryStorage()
+        self._stack = stack
+
+    def opener(self, clock: Any = None) -> Storage:
+        if self.kind == "memory":
+            if clock is not None:
+                self._memory.clock = clock
+            return self._memory
+        return SqliteStorage(self.url, clock or SystemClock())
+
+    def open(self, clock: Any = None) -> Storage:
+        return self._stack.enter_context(self.opener(clock))
+
+
+@pytest.fixture
+def scripts() -> Scripts:
+    return Scripts()
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    gate = Gate()
+    yield gate
+    gate.open()
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture(params=["memory-asyncio", "memory-trio", "sqlite-asyncio"])
+def store_and_backend(request: pytest.FixtureRequest, tmp_path: Path, stack: ExitStack) -> tuple[Store, str]:
+    kind, _, backend = request.param.partition("-")
+    return Store(kind, tmp_path, stack), backend
+
+
+@pytest.fixture
+def store(store_and_backend: tuple[Store, str]) -> Store:
+    return store_and_backend[0]
+
+
+@pytest.fixture
+def seat(store_and_backend: tuple[Store, str], scripts: Scripts, stack: ExitStack) -> Callable[..., Seat]:
+    """Opens an app on the store: no second look, and no parking unless `park_after` says so."""
+    store, backend = store_and_backend
+
+    def open_seat(*actions: Callable[..., Any], clock: Any = None, **settings: Any) -> Seat:
+        seen = Seen()
+        scheme = store.url.partition(":")[0]
+        app = Trivium(
+            store.url,
+            actions=actions,
+            clock=clock,
+            plugins=scripts.plugins({scheme: lambda url, clock: store.opener(clock)}),
+            observers=[seen],
+            settings=EngineSettings(**{"park_after": NEVER, "shutdown_grace": 5.0, **settings}),
+        )
+        return stack.enter_context(Seat(app, seen, backend))
+
+    return open_seat
+
+
+@pytest.fixture
+def hand(store: Store, scripts: Scripts, stack: ExitStack) -> Hand:
+    return Hand(store.open(), stack, scripts)
+
+
+__all__ = ["StoreBusy", "json", "signal", "subprocess", "sys"]
