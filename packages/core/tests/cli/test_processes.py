@@ -165,7 +165,8 @@ IMPORTED = """
 import sys
 from trivium.cli import main
 code = main({words!r})
-print("imported:", *sorted(set(sys.modules) & {{"rich", "sqlalchemy", "yaml", "networkx", "typer", "sqlite3", "pydantic"}}))
+heavy = {{"rich", "sqlalchemy", "yaml", "networkx", "typer", "sqlite3", "pydantic"}}
+print("imported:", *sorted(heavy & set(sys.modules)))
 """
 
 

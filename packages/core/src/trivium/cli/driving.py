@@ -37,7 +37,7 @@ def drive(session: Session, begin: Begin, watch: Callable[[], Watcher], *, json:
 
 async def _drive(session: Session, begin: Begin, watch: Callable[[], Watcher], json: bool) -> int:
     watcher = watch()
-    async with session.app(only_started=True, observers=[watcher]) as app:
+    async with session.app(only_started=True, observers=[watcher] if watcher.listens else []) as app:
         handle, found = await begin(app, watcher)
         with watcher:
             code = await _to_the_end(app, handle, watcher, found=found)
@@ -87,7 +87,7 @@ async def _to_the_end(app: Trivium, handle: RunHandle, watcher: Watcher, *, foun
                 watcher(event)
 
         tasks.start_soon(stop_on_signal)
-        if found:  # it may be driven elsewhere; what is driven here comes to the observer by itself
+        if found and watcher.listens:  # it may be driven elsewhere; what is driven here comes to the observer by itself
             tasks.start_soon(follow)
         await handle.wait()
         tasks.cancel_scope.cancel()

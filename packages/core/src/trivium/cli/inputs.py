@@ -6,12 +6,13 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from trivium.errors import NotFound, TriviumError, UsageError
-from trivium.json import JsonValue, dumps, loads
+from trivium.json import JsonValue, dumps
 from trivium.model.drivers import CommandLineText
 
 
@@ -39,9 +40,9 @@ def collect_inputs(pairs: Sequence[str] | None, file: str | None) -> dict[str, J
 def json_or_text(text: str) -> JsonValue:
     """The value of a word: JSON if it is, else the text itself."""
     try:
-        value = loads(text)
-        dumps(value)  # NaN and the like parse, and are no JSON
-    except (ValueError, TriviumError):
+        value: JsonValue = json.loads(text)
+        dumps(value)  # NaN and numbers beyond 64 bits parse, and are no JSON of ours
+    except (ValueError, RecursionError, TriviumError):
         return text
     return value
 
@@ -55,8 +56,9 @@ def _read_file(file: str) -> dict[str, JsonValue]:
     except UnicodeDecodeError as error:
         raise UsageError(f"{name} is not UTF-8 text (byte {error.start})") from None
     try:
-        value = loads(text)
-    except ValueError as error:
+        # The standard library's: an accelerator would make a float of a number beyond 64 bits, instead of an error later.
+        value: JsonValue = json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{name} is not JSON: {error}") from None
     if not isinstance(value, dict):
         raise UsageError(f"{name} holds {_kind(value)}", hint='inputs are an object: {"name": value}')

@@ -10,10 +10,12 @@ import sys
 import threading
 import time
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from typing_extensions import override
 
@@ -63,7 +65,7 @@ class Tally:
 
     under_way: dict[tuple[RunId, str], Line] = field(default_factory=dict)
     ended: dict[str, int] = field(default_factory=dict)
-    recent: list[tuple[str, Line]] = field(default_factory=list)
+    recent: deque[tuple[str, Line]] = field(default_factory=lambda: deque(maxlen=SHOWN))
     waits: str = ""
     replayed: int = 0
     _told: set[tuple[RunId, str, int, str]] = field(default_factory=set)
@@ -88,7 +90,7 @@ class Tally:
                 self.under_way.pop((event.run_id, event.key), None)
                 self.ended[event.status] = self.ended.get(event.status, 0) + 1
                 line = Line(event.name, event.status, now, _ended(event))
-                self.recent = [*self.recent[-SHOWN:], (event.key, line)]
+                self.recent.append((event.key, line))
             case RunParked():
                 if not self.know(event.run_id, "", event.at, "parked"):
                     return False
@@ -120,6 +122,9 @@ class Tally:
 
 class Watcher(ABC):
     """Somebody who is told what happens. A context manager: on leaving, the terminal is as it was."""
+
+    listens: ClassVar[bool] = True
+    """Events are wanted: they cost the engine a little, so that they are not made for nobody."""
 
     def __init__(self) -> None:
         self.tally = Tally()
@@ -179,6 +184,8 @@ class Watcher(ABC):
 
 class Silent(Watcher):
     """Says nothing."""
+
+    listens: ClassVar[bool] = False
 
     @override
     def told(self, event: Event) -> None:
@@ -250,13 +257,13 @@ class Moving(Watcher):
 
         now = time.monotonic()
         with self._lock:
-            lines = [(key, line) for (_, key), line in list(self.tally.under_way.items())[:SHOWN]]
-            lines = [*self.tally.recent[-max(0, SHOWN - len(lines)) :], *lines] if len(lines) < SHOWN else lines
+            active = [(key, line) for (_, key), line in islice(self.tally.under_way.items(), SHOWN)]
+            lines = [*list(self.tally.recent)[len(active) - SHOWN :], *active] if len(active) < SHOWN else active
             counts, waits = self.tally.counts(), self.tally.waits
         table = Table.grid(padding=(0, 2))
         for key, line in lines:
-            active = line.status in (StepStatus.RUNNING, StepStatus.WAITING)
-            detail = line.detail or (duration(Micros(int((now - line.since) * SECOND))) if active else "")
+            under_way = line.status in (StepStatus.RUNNING, StepStatus.WAITING)
+            detail = line.detail or (duration(Micros(int((now - line.since) * SECOND))) if under_way else "")
             table.add_row(
                 Text(_MARKS.get(line.status, "·"), style=STYLES.get(line.status, "")),
                 Text(shortened(key, 48)),
