@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import sys
 from collections.abc import Callable
 from typing import Protocol, TypeAlias, cast
 
@@ -17,6 +18,19 @@ class _AsyncioLoop(Protocol):
 
 class _TrioToken(Protocol):
     def run_sync_soon(self, callback: Callback) -> None: ...
+
+
+def _marked_context() -> contextvars.Context:
+    """This task's context, in which anyio finds its backend also where no task runs, as in a callback.
+
+    Where sniffio is installed, anyio asks it, and that looks for a mark, then for a task. `anyio.run` leaves the mark;
+    on a loop that asyncio itself or a web server runs there is none.
+    """
+    context = contextvars.copy_context()
+    sniffio = sys.modules.get("sniffio")
+    if sniffio is not None:
+        context.run(sniffio.current_async_library_cvar.set, "asyncio")
+    return context
 
 
 class Bridge:
@@ -35,7 +49,7 @@ class Bridge:
             self._schedule = cast(_TrioToken, native).run_sync_soon
         else:
             loop = cast(_AsyncioLoop, native)
-            context = contextvars.copy_context()  # anyio finds its backend in it
+            context = _marked_context()
             self._schedule = lambda callback: loop.call_soon_threadsafe(callback, context=context)
 
     def call_soon(self, callback: Callback) -> bool:
