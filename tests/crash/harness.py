@@ -1,0 +1,426 @@
+"""Processes to kill, and the means to judge what they left: the store as it was at the moment of the crash, and the
+witness file that the steps wrote outside of it.
+
+Nothing here sleeps: a test waits for a line on a child's wire or for the child's end, with a deadline.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from typing_extensions import Self
+
+from trivium.hooks import Plugins
+from trivium.ids import RunId
+from trivium.json import JsonValue, loads
+from trivium.model.journal import Entry
+from trivium.model.runs import Run
+from trivium.model.states import RunStatus, StepStatus
+from trivium.storage.open import open_storage
+from trivium.storage.port import Note, RunFilter, WorkerRecord
+
+HERE = Path(__file__).parent
+PATIENCE = 30.0
+"""Seconds after which what a test waits for will not come any more."""
+SEED = int(os.environ.get("TRIVIUM_CRASH_SEED", "20"))
+KILLS = os.environ.get("TRIVIUM_CRASH_KILLS", "6")
+"""Kills at one fault point of one scenario, spread evenly over the times that it is reached; `all` is each of them."""
+
+
+def dice(*salt: object) -> random.Random:
+    """Randomness that a failure can be repeated with: its seed is printed, and set by TRIVIUM_CRASH_SEED."""
+    print(f"seed {SEED} (TRIVIUM_CRASH_SEED)")
+    return random.Random(f"{SEED} {salt}")
+
+
+def spread(count: int, *salt: object) -> list[int]:
+    """Which of `count` times to kill at: the first, the last, and some between."""
+    wanted = count if KILLS == "all" else min(count, int(KILLS))
+    if wanted == count:
+        return list(range(1, count + 1))
+    between = dice("spread", *salt).sample(range(2, count), wanted - 2) if wanted > 2 else []
+    return sorted({1, count, *between})
+
+
+# --- processes -------------------------------------------------------------------------------------
+
+
+class Child:
+    """A process under test. What it says comes line by line down its wire; the wire ends with it."""
+
+    def __init__(self, pid: int, wire: int, log: Path, ended: Callable[[float], int]) -> None:
+        self.pid = pid
+        self.log = log
+        self._ended = ended
+        self._lines: list[str] = []
+        self._heard = threading.Condition()
+        self._wire = wire
+        self._listener = threading.Thread(target=self._listen, name=f"wire-of-{pid}", daemon=True)
+        self._listener.start()
+
+    def _listen(self) -> None:
+        with os.fdopen(self._wire, "rb") as wire:
+            for line in wire:
+                with self._heard:
+                    self._lines.append(line.decode().rstrip())
+                    self._heard.notify_all()
+        with self._heard:
+            self._lines.append("")
+            self._heard.notify_all()
+
+    def wait_line(self, wanted: str, times: int = 1) -> None:
+        """Block until `times` lines that begin so have come.
+
+        :raises AssertionError: the child ended before, or nothing came in time
+        """
+
+        def count() -> int:
+            return sum(line.startswith(wanted) for line in self._lines)
+
+        with self._heard:
+            self._heard.wait_for(lambda: count() >= times or self._lines[-1:] == [""], PATIENCE)
+            assert count() >= times, f"{times} x {wanted!r} did not come, but {self._lines[-5:]}\n{self.said()}"
+
+    def wait_lines_or_end(self, count: int) -> None:
+        """Block until so many lines have come, or the child has ended."""
+        with self._heard:
+            assert self._heard.wait_for(lambda: len(self._lines) >= count or self._lines[-1:] == [""], PATIENCE)
+
+    def signal(self, number: signal.Signals) -> None:
+        try:
+            os.kill(self.pid, number)
+        except ProcessLookupError:
+            pass
+
+    def kill(self) -> int:
+        """SIGKILL, and wait until it is dead; how it ended, if it was faster."""
+        self.signal(signal.SIGKILL)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Its exit code; negative: the signal that ended it."""
+        code = self._ended(PATIENCE)
+        self._listener.join(PATIENCE)
+        return code
+
+    def said(self) -> str:
+        """What it logged."""
+        return self.log.read_text() if self.log.exists() else ""
+
+
+class Nursery:
+    """The zygote, and its children's ends. One for a session of tests."""
+
+    def __init__(self) -> None:
+        ours, theirs = socket.socketpair()
+        self._channel = ours
+        environment = {**os.environ, "PYTHONPATH": str(HERE.parent)}
+        command = [sys.executable, "-m", "crash.zygote", str(theirs.fileno())]
+        self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], env=environment)
+        theirs.close()
+        self._codes: dict[int, int] = {}
+        self._pids: list[int] = []
+        self._told = threading.Condition()
+        self._request = threading.Lock()
+        threading.Thread(target=self._listen, name="nursery", daemon=True).start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._channel.shutdown(socket.SHUT_WR)
+        assert self._process.wait(PATIENCE) == 0
+        self._channel.close()
+
+    def _listen(self) -> None:
+        with self._channel.makefile("rb") as answers:
+            for line in answers:
+                answer = json.loads(line)
+                with self._told:
+                    if "code" in answer:
+                        self._codes[answer["pid"]] = answer["code"]
+                    else:
+                        self._pids.append(answer["pid"])
+                    self._told.notify_all()
+
+    def spawn(self, role: str, arguments: Mapping[str, Any], environment: Mapping[str, str], log: Path) -> Child:
+        """Fork a child for a role of `roles`."""
+        wire, far_end = os.pipe()
+        request = {"role": role, "arguments": arguments, "environment": environment, "log": str(log)}
+        with self._request, self._told:
+            socket.send_fds(self._channel, [json.dumps(request).encode()], [far_end])
+            os.close(far_end)
+            assert self._told.wait_for(lambda: self._pids, PATIENCE), "the zygote does not answer"
+            pid = self._pids.pop()
+        return Child(pid, wire, log, lambda patience: self._code(pid, patience))
+
+    def _code(self, pid: int, patience: float) -> int:
+        with self._told:
+            assert self._told.wait_for(lambda: pid in self._codes, patience), f"process {pid} did not end"
+            return self._codes[pid]
+
+
+# --- what they leave -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the witness."""
+
+    word: str
+    run_id: str
+    key: str
+    attempt: int
+    pid: int
+
+    @property
+    def step(self) -> tuple[str, str]:
+        return self.run_id, self.key
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The store at one moment."""
+
+    runs: Mapping[RunId, Run]
+    entries: Mapping[RunId, Sequence[Entry]]
+    notes: Mapping[RunId, Sequence[Note]]
+    unconsumed: int
+
+    @property
+    def completed(self) -> frozenset[tuple[str, str]]:
+        """The steps whose completion is in a journal."""
+        return frozenset(
+            (run_id, entry.key)
+            for run_id, entries in self.entries.items()
+            for entry in entries
+            if entry.status is StepStatus.COMPLETED
+        )
+
+    @property
+    def failed_attempts(self) -> frozenset[tuple[str, str, int]]:
+        """The attempts whose failure is in a journal: they are not made again."""
+        return frozenset(
+            (run_id, entry.key, attempt)
+            for run_id, entries in self.entries.items()
+            for entry in entries
+            if entry.status is StepStatus.WAITING
+            for attempt in range(1, entry.attempts + 1)
+        )
+
+    def by_key(self, key: str) -> Run:
+        (run,) = [run for run in self.runs.values() if run.key == key]
+        return run
+
+    def entry(self, run_id: str, key: str) -> Entry:
+        (entry,) = [entry for entry in self.entries[RunId(run_id)] if entry.key == key]
+        return entry
+
+    def outputs(self) -> dict[str, JsonValue]:
+        """Of the runs that have a key."""
+        return {
+            run.key: None if run.output is None else loads(run.output)
+            for run in self.runs.values()
+            if run.key is not None
+        }
+
+
+class Site:
+    """One store with its witness, in a folder of its own."""
+
+    def __init__(self, folder: Path, nursery: Nursery) -> None:
+        self.folder = folder
+        self.path = folder / "store.db"
+        self.url = f"sqlite:///{self.path}"
+        self._nursery = nursery
+        self._witness = folder / "witness"
+        self._children: list[Child] = []
+        self._copies = 0
+        self._gates: list[int] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for child in self._children:
+            child.signal(signal.SIGKILL)
+        for child in self._children:
+            child.wait()
+        for gate in self._gates:
+            os.close(gate)
+
+    # --- processes -------------------------------------------------------------------------------
+
+    def spawn(self, role: str, *, faults: str = "", counts: Path | None = None, **arguments: Any) -> Child:
+        """A child of the zygote in a role; `faults` is what `TRIVIUM_FAULTS` says."""
+        environment = {
+            "CRASH_WITNESS": str(self._witness),
+            "CRASH_COUNTS": "" if counts is None else str(counts),
+            "TRIVIUM_FAULTS": faults,
+        }
+        log = self.folder / f"log-{len(self._children)}"
+        child = self._nursery.spawn(role, {"url": self.url, **arguments}, environment, log)
+        self._children.append(child)
+        return child
+
+    def command(self, *words: str | Path) -> Child:
+        """`trivium WORDS` as a user calls it, in a new interpreter. Its wire has the witness's lines."""
+        wire, far_end = os.pipe()
+        log = self.folder / f"log-{len(self._children)}"
+        environment = {**os.environ, "CRASH_WITNESS": str(self._witness), "CRASH_WIRE": str(far_end)}
+        environment.pop("TRIVIUM_STORE", None)
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "trivium.cli", *map(str, words), "--store", self.url],
+                stdout=output,
+                stderr=output,
+                cwd=self.folder,
+                env=environment,
+                pass_fds=[far_end],
+            )
+        os.close(far_end)
+        child = Child(process.pid, wire, log, process.wait)
+        self._children.append(child)
+        return child
+
+    def gate(self, name: str) -> Gate:
+        """A place where steps wait (`at_gate`)."""
+        path = self.folder / name
+        os.mkfifo(path)
+        return Gate(path, self._gates)
+
+    # --- judging ---------------------------------------------------------------------------------
+
+    def witnessed(self) -> list[Line]:
+        """All lines so far."""
+        if not self._witness.exists():
+            return []
+        found = []
+        for text in self._witness.read_text().splitlines():
+            word, run_id, key, attempt, pid = text.split()
+            found.append(Line(word, run_id, key, int(attempt), int(pid)))
+        return found
+
+    def autopsy(self) -> Snapshot:
+        """The store as the dead have left it, read from a copy: the next process shall find it untouched. For moments
+        when nobody lives."""
+        self._copies += 1
+        place = self.folder / f"copy-{self._copies}"
+        place.mkdir()
+        for suffix in ("", "-wal"):
+            source = self.path.with_name(self.path.name + suffix)
+            if source.exists():
+                shutil.copy(source, place / source.name)
+        copy = place / self.path.name
+        connection = sqlite3.connect(copy)
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        connection.close()
+        return read(f"sqlite:///{copy}")
+
+    def look(self) -> Snapshot:
+        """The store as it is, beside those who write to it."""
+        return read(self.url)
+
+    def workers(self) -> Sequence[WorkerRecord]:
+        with open_storage(self.url, openers=Plugins.load().storages) as storage:
+            return storage.workers()
+
+
+class Gate:
+    """Closed until it is opened, then open for ever."""
+
+    def __init__(self, path: Path, opened: list[int]) -> None:
+        self.path = path
+        self._opened = opened
+
+    def open(self) -> None:
+        """Let through those who wait and those who come."""
+        # For reading and writing: then opening needs no partner, and whoever comes later finds a writer.
+        self._opened.append(os.open(self.path, os.O_RDWR))
+
+
+def read(url: str) -> Snapshot:
+    with open_storage(url, openers=Plugins.load().storages) as storage:
+        runs = {run.id: run for run in storage.runs(RunFilter(limit=100_000))}
+        return Snapshot(
+            runs=runs,
+            entries={run_id: storage.entries(run_id) for run_id in runs},
+            notes={run_id: storage.notes(run_id) for run_id in runs},
+            unconsumed=sum(len(storage.inbox(run.id)[1]) for run in runs.values() if run.status.terminal),
+        )
+
+
+# --- the verdict -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """A moment after a crash: what was committed, and how much had been witnessed."""
+
+    snapshot: Snapshot
+    lines: int
+
+
+def check_nothing_repeated(lines: Sequence[Line], crashes: Sequence[Crash]) -> None:
+    """No step that was committed before a crash ran again after it, and each crash repeats an attempt at most once."""
+    for crash in crashes:
+        after = [line for line in lines[crash.lines :] if line.word == "start"]
+        again = [line for line in after if line.step in crash.snapshot.completed]
+        assert not again, f"completed, and ran again: {again}"
+        again = [line for line in after if (*line.step, line.attempt) in crash.snapshot.failed_attempts]
+        assert not again, f"failed for good, and was attempted again: {again}"
+    starts = Counter((*line.step, line.attempt) for line in lines if line.word == "start")
+    often = {attempt: count for attempt, count in starts.items() if count > 1 + len(crashes)}
+    assert not often, f"ran more than once more: {often}"
+    effects = Counter(line.step for line in lines if line.word == "effect")
+    assert all(count == 1 for count in effects.values()), f"effects repeated: {effects}"
+
+
+def check_journal(snapshot: Snapshot) -> None:
+    """No step stands in a journal twice."""
+    for run_id, entries in snapshot.entries.items():
+        keys = Counter((entry.generation, entry.key) for entry in entries)
+        assert len(keys) == len(entries), f"run {run_id} has keys twice: {keys.most_common(3)}"
+        assert len({entry.seq for entry in entries}) == len(entries)
+
+
+def check_accepted(lines: Sequence[Line], snapshot: Snapshot) -> None:
+    """Every run whose start had returned is there, under the one id that its key gave every time."""
+    accepted: dict[str, set[str]] = {}
+    for line in lines:
+        if line.word == "accepted":
+            accepted.setdefault(line.key, set()).add(line.run_id)
+    for key, ids in accepted.items():
+        assert ids == {snapshot.by_key(key).id}, f"key {key!r} was accepted as {ids}"
+
+
+def check_completed(snapshot: Snapshot) -> None:
+    """Every run has completed, and left nothing behind."""
+    others = [(run.id, run.status, run.error) for run in snapshot.runs.values() if run.status is not RunStatus.COMPLETED]
+    assert not others, f"not completed: {others}"
+    assert snapshot.unconsumed == 0
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[Callable[[], float]]:
+    """The block takes less; the time so far can be asked for."""
+    began = time.monotonic()
+    yield lambda: time.monotonic() - began
+    taken = time.monotonic() - began
+    assert taken < seconds, f"it took {taken:.2f} s"
