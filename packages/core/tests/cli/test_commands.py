@@ -37,6 +37,19 @@ def test_a_run_is_drawn_with_its_states(folder: Any):
     assert "completed 1" in called.out
 
 
+def test_a_picture_as_json_is_its_nodes_and_edges(folder: Any):
+    folder("run", "sum.yaml", "-i", "a=1")
+
+    found = folder("graph", folder.run_id(), "--json").json
+
+    assert [(node["id"], node["status"]) for node in found["nodes"]] == [
+        ("one", "completed"),
+        ("two", "completed"),
+        ("loud", "completed"),
+    ]
+    assert found["edges"] == [{"source": "one", "target": "two", "label": "", "cause": False}]
+
+
 @pytest.mark.parametrize(
     ("words", "code", "error"),
     [
@@ -45,7 +58,6 @@ def test_a_run_is_drawn_with_its_states(folder: Any):
         (["sum.yaml", "-o", "sum.bmp"], 2, "no picture ends in .bmp"),
         (["sum.yaml", "--format", "bmp"], 2, "TRV-1000"),
         (["sum.yaml", "-o", "no/such/folder.svg"], 2, "No such file or directory"),
-        (["sum.yaml", "--json"], 2, "a picture has no JSON"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

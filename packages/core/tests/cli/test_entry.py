@@ -88,6 +88,7 @@ def test_a_word_that_is_no_command_gets_the_near_one(folder: Any, words: list[st
             ["runs", "list", "--store", "u", "-m", "a", "-m", "b"],
         ),
         (["--store=u", "--json", "runs", "list", "x"], ["runs", "list", "--store=u", "--json", "x"]),
+        (["runs", "-ma.py", "list"], ["runs", "list", "-ma.py"]),
         (["runs", "--help"], ["runs", "--help"]),
         (["runs"], ["runs"]),
         (["--store"], ["--store"]),

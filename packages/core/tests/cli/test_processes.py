@@ -1,7 +1,9 @@
 """The command line as processes: signals, pipes, a killed run, and how quickly help is there."""
 
+import contextlib
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -151,6 +153,37 @@ def test_a_reader_that_has_seen_enough_is_no_error(folder: Any):
     assert "Traceback" not in listed.stderr
     assert "Exception ignored" not in listed.stderr
     assert listed.stderr == ""
+
+
+def test_on_a_terminal_the_steps_are_drawn(folder: Any):
+    terminal, inside = pty.openpty()
+    drawn = subprocess.Popen(
+        [sys.executable, "-m", "trivium.cli", "run", "sum.yaml", "-i", "a=1"],
+        cwd=folder.path,
+        stdout=subprocess.PIPE,
+        stderr=inside,
+        text=True,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "100"},
+    )
+    os.close(inside)
+
+    out, _ = drawn.communicate()
+
+    shown = all_of(terminal)
+    assert json.loads(out)["total"] == 12
+    assert "✓" in shown
+    assert "3 completed · " in shown
+    assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h")  # the cursor that was hidden is back
+
+
+def all_of(terminal: int) -> str:
+    """What was written to a terminal, now that nobody writes any more."""
+    found = b""
+    with contextlib.suppress(OSError):  # how Linux says that the other end is closed
+        while data := os.read(terminal, 65536):
+            found += data
+    os.close(terminal)
+    return found.decode()
 
 
 def test_inputs_come_from_a_pipe(folder: Any):

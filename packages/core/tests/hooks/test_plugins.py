@@ -64,7 +64,11 @@ def test_each_hook_is_called_once():
 def test_loading_calls_nothing_until_the_first_question():
     calls: list[str] = []
 
-    load(plugin("one", trivium_drivers=lambda: calls.append("drivers") or []))
+    def trivium_storages() -> Mapping[str, Any]:
+        calls.append("storages")
+        return {}
+
+    load(plugin("one", trivium_storages=trivium_storages))
 
     assert calls == []
 
@@ -203,14 +207,15 @@ def test_plugins_answer_in_order_but_for_those_that_ask_to_be_first_or_last():
     def observer(name: str) -> Any:
         return SimpleNamespace(name=name)
 
-    def answering(name: str, **options: bool) -> object:
+    def answering(name: str, *, first: bool = False, last: bool = False) -> object:
         def trivium_observers() -> Sequence[Any]:
             return [observer(name)]
 
-        return SimpleNamespace(__name__=name, trivium_observers=hookimpl(**options)(trivium_observers))
+        marked = hookimpl(tryfirst=first, trylast=last)(trivium_observers)
+        return SimpleNamespace(__name__=name, trivium_observers=marked)
 
     plugins = Plugins(
-        (), [answering("last", trylast=True), answering("a"), answering("b"), answering("first", tryfirst=True)]
+        (), [answering("last", last=True), answering("a"), answering("b"), answering("first", first=True)]
     )
 
     assert [found.name for found in plugins.observers] == ["first", "a", "b", "last"]  # type: ignore[attr-defined]

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import redirect_stdout
 
 import anyio
 import anyio.to_thread
@@ -37,14 +38,17 @@ def drive(session: Session, begin: Begin, watch: Callable[[], Watcher], *, json:
 
 async def _drive(session: Session, begin: Begin, watch: Callable[[], Watcher], json: bool) -> int:
     watcher = watch()
-    async with session.app(only_started=True, observers=[watcher] if watcher.listens else []) as app:
-        handle, found = await begin(app, watcher)
-        with watcher:
-            code = await _to_the_end(app, handle, watcher, found=found)
-            snapshot = await handle.snapshot()
-            watcher.catch_up(snapshot.run, snapshot.entries)
-        if snapshot.run.status.terminal:
-            return conclude(snapshot, json=json)
+    data = sys.stdout
+    with redirect_stdout(sys.stderr):  # what modules and actions print must not get between the data
+        async with session.app(only_started=True, observers=[watcher] if watcher.listens else []) as app:
+            handle, found = await begin(app, watcher)
+            with watcher:
+                code = await _to_the_end(app, handle, watcher, found=found)
+                snapshot = await handle.snapshot()
+                watcher.catch_up(snapshot.run, snapshot.entries)
+            if snapshot.run.status.terminal:
+                with redirect_stdout(data):
+                    return conclude(snapshot, json=json)
     say(f"run {handle.id} stands where it was; go on with: trivium runs resume {handle.id}")
     return code
 

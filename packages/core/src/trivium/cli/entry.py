@@ -76,7 +76,7 @@ def hoisted(words: Sequence[str], depth: int) -> list[str]:
         word = rest.pop(0)
         if word in _WITH_VALUE and rest:
             options += [word, rest.pop(0)]
-        elif word == "--json" or word.startswith(("--store=", "--module=")):
+        elif word == "--json" or word.startswith(("--store=", "--module=", "-m")):
             options.append(word)
         elif word.startswith("-"):
             return [*path, *options, word, *rest]

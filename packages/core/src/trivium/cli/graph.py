@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated, assert_never
 import typer
 
 from trivium.cli.options import Json, Modules, Store, epilog, new_app
+from trivium.cli.output import print_json
 from trivium.cli.session import Session, find_run
+from trivium.cli.shapes import picture_object
 from trivium.errors import NotFound, UsageError
 
 if TYPE_CHECKING:
@@ -53,11 +55,12 @@ def graph(
 
     SVG needs nothing else installed (Graphviz lays it out where it is there); PNG needs Graphviz.
     """
-    if json:
-        raise UsageError("a picture has no JSON", hint="trivium runs show RUN --json has the data of a run")
     session = Session(store=store, modules=module)
-    chosen = _format(format, output)
+    chosen = None if json else _format(format, output)
     drawing = _of_run(session, target) if is_run(target) else _of_definition(session, target)
+    if chosen is None:
+        print_json(picture_object(drawing.picture))
+        return
     data = _drawn(drawing, chosen)
     if output is not None and output != "-":
         Path(output).write_bytes(data)

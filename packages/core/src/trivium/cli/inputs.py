@@ -56,7 +56,7 @@ def _read_file(file: str) -> dict[str, JsonValue]:
     except UnicodeDecodeError as error:
         raise UsageError(f"{name} is not UTF-8 text (byte {error.start})") from None
     try:
-        # The standard library's: an accelerator would make a float of a number beyond 64 bits, instead of an error later.
+        # The standard library's: an accelerator makes a float of a number beyond 64 bits, instead of an error.
         value: JsonValue = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{name} is not JSON: {error}") from None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 import typer
 
 from trivium.cli.exits import FAILED, say
@@ -17,8 +15,7 @@ app = new_app()
 @app.command(epilog=epilog("trivium plugins", "trivium plugins --json | jq '.[] | select(.error)'"))
 def plugins(store: Store = None, module: Modules = None, json: Json = False) -> None:
     """List what is plugged in, by which distribution, and what is broken. Exit code 1 if something is."""
-    logging.getLogger("trivium.hooks").setLevel(logging.CRITICAL)  # what it would warn of is in the table
-    loaded = Plugins.load()
+    loaded = Plugins.load(report=lambda failure: None)  # what it would warn of is in the table
     for question in (
         lambda: loaded.storages,
         lambda: loaded.drivers,

@@ -11,7 +11,7 @@ from trivium.cli.inputs import json_or_text
 from trivium.cli.options import Detach, Json, Modules, RunId, Store, epilog, new_app
 from trivium.cli.output import print_json, print_table
 from trivium.cli.session import Session, find_run
-from trivium.errors import ConfigError
+from trivium.errors import ConfigError, NotFound
 from trivium.model.states import RunStatus
 
 if TYPE_CHECKING:
@@ -82,7 +82,8 @@ def show(run: RunId, store: Store = None, module: Modules = None, json: Json = F
     with Session(store=store, modules=module).storage() as storage:
         run_id = find_run(storage, run)
         found = storage.run(run_id)
-        assert found is not None  # it was found a moment ago, and only pruning deletes
+        if found is None:  # pruned since
+            raise NotFound("run", run_id)
         entries, notes = storage.entries(run_id), storage.notes(run_id)
         reason = why_queued(found, storage.definition(found.definition_id), storage.workers())
         now = storage.clock.now()

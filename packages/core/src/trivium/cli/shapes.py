@@ -10,6 +10,7 @@ from trivium.clock import Micros, iso
 from trivium.graph.execution import current
 from trivium.json import JsonText, JsonValue, loads
 from trivium.model.journal import Entry
+from trivium.model.picture import Picture
 from trivium.model.runs import Cause, Run
 from trivium.storage.port import Note, WorkerRecord
 
@@ -76,6 +77,30 @@ def worker_object(worker: WorkerRecord) -> Shape:
         "started_at": _time(worker.started_at),
         "beat_at": _time(worker.beat_at),
         "gone": worker.gone,
+    }
+
+
+def picture_object(picture: Picture) -> Shape:
+    """What `graph --json` prints."""
+    return {
+        "title": picture.title,
+        "subtitle": picture.subtitle,
+        "nodes": [
+            {
+                "id": node.id,
+                "label": node.label,
+                "detail": node.detail,
+                "status": node.status,
+                "attempts": node.attempts,
+                "started_at": _time(node.started_at),
+                "finished_at": _time(node.finished_at),
+            }
+            for node in picture.nodes
+        ],
+        "edges": [
+            {"source": edge.source, "target": edge.target, "label": edge.label, "cause": edge.cause}
+            for edge in picture.edges
+        ],
     }
 
 

@@ -6,7 +6,6 @@ is then called once and its answer kept.
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,6 +20,7 @@ from trivium.errors import RegistrationError, TriviumError
 from trivium.hooks import spec
 from trivium.hooks.discovery import Failure, PluginInfo, builtin_plugins, import_plugin, installed_plugins
 from trivium.hooks.spec import PROJECT, Command, StorageFactory
+from trivium.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from trivium.model.drivers import Driver
@@ -35,20 +35,29 @@ _log = logging.getLogger(__name__)
 class Plugins:
     """A set of plugins. `Plugins.load()` is the usual way to one."""
 
-    def __init__(self, infos: Sequence[PluginInfo], extra: Sequence[object] = ()) -> None:
+    def __init__(
+        self, infos: Sequence[PluginInfo], extra: Sequence[object] = (), report: Callable[[Failure], None] | None = None
+    ) -> None:
         self._infos = {info.name: info for info in infos}
+        self._report = report or _warn
         self._extra = tuple(extra)
         self._failures: list[Failure] = []
 
     @classmethod
-    def load(cls, *, extra: Sequence[object] = (), installed: bool = True) -> Plugins:
+    def load(
+        cls,
+        *,
+        extra: Sequence[object] = (),
+        installed: bool = True,
+        report: Callable[[Failure], None] | None = None,
+    ) -> Plugins:
         """The built-in plugins, those that are installed (unless `installed` is false), and `extra`: modules or
         objects whose marked functions are hooks. What is wrong with an extra one is raised, at the first question,
-        instead of reported.
+        instead of reported. `report` is told of an installed one that is out, if it is not to be a warning in the log.
 
         :raises RegistrationError: two installed plugins have one name
         """
-        return cls([*builtin_plugins(), *(installed_plugins() if installed else ())], extra)
+        return cls([*builtin_plugins(), *(installed_plugins() if installed else ())], extra, report)
 
     # --- the questions ----------------------------------------------------------------------------
 
@@ -172,7 +181,11 @@ class Plugins:
             raise RegistrationError(str(failure)) from error
         self._failures.append(failure)
         self._infos[info.name] = replace(self._infos[info.name], error=message)
-        _log.warning("%s; the others work without it", failure)
+        self._report(failure)
+
+
+def _warn(failure: Failure) -> None:
+    _log.warning("%s; the others work without it", failure)
 
 
 def _checked(manager: pluggy.PluginManager, plugin: object) -> tuple[str, ...]:
@@ -191,10 +204,9 @@ def _checked(manager: pluggy.PluginManager, plugin: object) -> tuple[str, ...]:
         hook = options.get("specname") or name
         function = getattr(plugin, name)
         if hook not in known:
-            near = difflib.get_close_matches(hook, known, n=1)
+            near = did_you_mean(hook, known)
             raise RegistrationError(
-                f"there is no hook {hook!r}"
-                + (f", did you mean {near[0]!r}?" if near else f"; there are {', '.join(known)}")
+                f"there is no hook {hook!r}" + (f", {near}" if near else f"; there are {', '.join(known)}")
             )
         if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
             raise RegistrationError(
