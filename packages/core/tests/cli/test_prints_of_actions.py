@@ -22,8 +22,8 @@ steps:
 
 
 def test_data_on_stdout_is_data_alone(folder: Any):
-    (folder.path / "talks.py").write_text(TALKS)
-    (folder.path / "talks.yaml").write_text(FLOW)
+    folder.write("talks.py", TALKS)
+    folder.write("talks.yaml", FLOW)
 
     ran = folder("run", "talks.yaml", "-m", "talks.py", "--json")
 
