@@ -22,6 +22,10 @@ class Flavor(ABC):
         """The members of the list that is passed as the parameter `name`."""
 
     @abstractmethod
+    def together(self, columns: Iterable[ColumnElement[Any]]) -> ColumnElement[Any]:
+        """All rows as one JSON text, an array of arrays, so that they come in one step."""
+
+    @abstractmethod
     def label(self, labels: ColumnElement[Any]) -> ColumnElement[Any]:
         """The value of the label whose path is passed as the parameter `path`."""
 
@@ -43,6 +47,10 @@ class Sqlite(Flavor):
     @override
     def members(self, name: str) -> Select[Any]:
         return select(func.json_each(bindparam(name)).table_valued("value").c.value)
+
+    @override
+    def together(self, columns: Iterable[ColumnElement[Any]]) -> ColumnElement[Any]:
+        return func.json_group_array(func.json_array(*columns))
 
     @override
     def label(self, labels: ColumnElement[Any]) -> ColumnElement[Any]:

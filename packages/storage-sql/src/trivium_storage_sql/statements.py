@@ -128,7 +128,7 @@ def _states(flavor: Flavor) -> dict[str, Executable]:
     below = below.union(select(runs.c.id).where(runs.c.parent_id == below.c.id))
     return {
         "FENCE": fence.where(runs.c.id == _p("run_id")),
-        "FENCES": fence.where(runs.c.id.in_(flavor.members("run_ids"))),
+        "FENCES": select(flavor.together(fence.selected_columns)).where(runs.c.id.in_(flavor.members("run_ids"))),
         "BELOW": select(below.c.id).order_by(below.c.id),
         "RUN_WAKE": update(runs).ordered_values((runs.c.wake_seq, _p("wake"))).where(runs.c.id == _p("run_id")),
         "RUN_STATE": update(runs)

@@ -105,7 +105,9 @@ class Bell(Doorbell, Forked):
         if self._closed:
             return
         self._closed = True
-        self._bells.send(self.name, b"")  # wakes a `wait` under way; one whose queue is full is awake
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as waker:
+            waker.setblocking(False)
+            waker.sendto(b"", self._bells.address(self.name))  # for a `wait` under way; one with a full queue is awake
         self._bells.take_down(self)
         self._socket.close()
 
@@ -208,10 +210,12 @@ class Bells(Forked):
     def send(self, name: str, data: bytes) -> bool:
         """Send to one bell; False where its queue is full, or this sender has too much under way."""
         try:
-            if self._sender is None:
-                self._sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-                self._sender.setblocking(False)
-            self._sender.sendto(data, self.address(name))
+            address = self.address(name)
+            try:
+                self._sending().sendto(data, address)
+            except BlockingIOError:
+                # Is its queue full, or has this sender too much under way, to others that do not listen? A new one has not.
+                self._sending(anew=True).sendto(data, address)
         except ConnectionRefusedError:
             # Nobody has this socket open any more, and none that binds later has this name: its process is dead.
             self._remove(name)
@@ -220,6 +224,16 @@ class Bells(Forked):
         except OSError as error:
             return error.errno not in (errno.EAGAIN, errno.ENOBUFS)
         return True
+
+    def _sending(self, *, anew: bool = False) -> socket.socket:
+        with self._lock:
+            if anew and self._sender is not None:
+                self._sender.close()  # what is under way arrives all the same
+                self._sender = None
+            if self._sender is None:
+                self._sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+                self._sender.setblocking(False)
+            return self._sender
 
     def _bells(self) -> Sequence[tuple[str, str]]:
         """The bells by name, with their owners; read again only when the folder has changed.

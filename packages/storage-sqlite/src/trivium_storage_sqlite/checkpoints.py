@@ -1,54 +1,62 @@
 """Copying the log back into the database: when, and how much.
 
-SQLite's own checkpoints are switched off, since they would run outside the turnstile. Ours run in the turn of a commit
-that has just ended, when about `PAGES` pages were written since the last: a millisecond or a few, and rarely. How many
-pages a commit wrote is not to be had from SQLite without cost, so they are estimated from its changes, and each
-checkpoint corrects the estimate, as it tells the log's true length (which other processes have written, too).
+SQLite's own checkpoints are switched off, since they would run outside the turnstile. Ours run in the turn of a commit that
+has just ended, and when the log's file has become longer than it ever was. After a checkpoint SQLite writes the log anew
+from its beginning, within the file that is there, which costs little more than half of lengthening it (a file that
+does not grow needs no update of its metadata with every sync); so the log starts small, and grows a little with each round:
+under small commits it stays near `FIRST`, under large ones it soon has room for some of them.
 
-A reader that stays holds the log: what came after it began cannot be reused. The checkpoint then does what it can, and
-the next one is put off, each time twice as far, so that a long read costs disk, not time.
+A reader that stays holds the log: what came after it began cannot be written over. The checkpoint then does what it can,
+and the next one is put off, each time twice as far, so that a long read costs disk, not time.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import sqlite3
+from pathlib import Path
 from typing import Final
 
 from trivium.faults import reach
 
 log = logging.getLogger(__name__)
 
-PAGES: Final = 1000
-"""4 MB: a checkpoint of them takes a few milliseconds."""
-LONG_LOG: Final = 16 * PAGES
-"""A log of this length is cut to nothing once no reader needs it, to give the disk space back."""
-LONGEST_DELAY: Final = 64 * PAGES
+PAGE: Final = 4096
+FIRST: Final = 256 * PAGE
+"""Bytes of log from which on there are checkpoints: some hundred small commits."""
+LONG: Final = 4096 * PAGE
+"""A log that became longer is cut to nothing as soon as it may be: it would take long to copy, and disk space."""
 
 
 class Checkpoints:
-    """Counts the commits of one writing connection."""
+    """Watches the log of one database, which other processes write as well."""
 
-    def __init__(self) -> None:
-        self._changes = 0
-        self._pages_a_change = 1.0
-        self._delay = PAGES
+    def __init__(self, path: Path) -> None:
+        self._log = f"{path}-wal"
+        self._limit = FIRST
+        self._delay = FIRST
 
     def after_commit(self, connection: sqlite3.Connection) -> None:
         """Called in turn, outside a transaction. Raises nothing of SQLite's: what was committed stands."""
-        changes = connection.total_changes
-        written = changes - self._changes
-        if written * self._pages_a_change < self._delay:
-            return
-        reach("sqlite.before_checkpoint")
-        self._changes = changes
         try:
-            _busy, pages, copied = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-            if pages > LONG_LOG and copied == pages:
-                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            size = os.stat(self._log).st_size
+        except FileNotFoundError:
+            return
+        if size > self._limit:
+            reach("sqlite.before_checkpoint")
+            self._limit = self._copy(connection, size)
+
+    def _copy(self, connection: sqlite3.Connection, size: int) -> int:
+        """Copy back what can be; the size from which on to try again."""
+        try:
+            _, pages, copied = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            if copied == pages:
+                self._delay = FIRST
+                if size > LONG and connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0:
+                    return FIRST
+                return size
         except sqlite3.Error as error:
-            log.warning("the log of the store cannot be copied back: %s", error)
-            pages, copied = LONG_LOG, 0
-        # Between what a row costs in a large batch, and what one costs alone.
-        self._pages_a_change = min(4.0, max(0.05, pages / written))
-        self._delay = PAGES if copied == pages else min(self._delay * 2, LONGEST_DELAY)
+            log.warning("the log %s cannot be copied back: %s", self._log, error)
+        self._delay = min(self._delay * 2, 16 * LONG)
+        return size + self._delay

@@ -48,7 +48,7 @@ class Database(Forked):
         self.turnstile = Turnstile(location.folder, patience)
         self._patience = patience
         self._migrations = migrations
-        self._checkpoints = Checkpoints()
+        self._checkpoints = Checkpoints(location.path)
         self._writer: sqlite3.Connection | None = None
         self._readers: deque[sqlite3.Connection] = deque()
         self._open = False
@@ -91,7 +91,7 @@ class Database(Forked):
         if writer is not None:
             # SQLite copies the log back when the last connection closes, which is a checkpoint: in turn, like all.
             try:
-                self.turnstile.take(patience=0.5)
+                self.turnstile.take(patience=min(0.5, self._patience))
             except StoreBusy:
                 writer.close()
             else:
@@ -106,7 +106,7 @@ class Database(Forked):
         abandon((self._writer, tuple(self._readers)))
         self._writer = None
         self._readers = deque()
-        self._checkpoints = Checkpoints()
+        self._checkpoints = Checkpoints(self.location.path)
 
     def _connect(self, *, busy: float) -> sqlite3.Connection:
         return sqlite3.connect(

@@ -54,6 +54,7 @@ def _finish(work: Work, row: Row, final: End) -> None:
 
 def _cancel_below(work: Work, row: Row, reason: str) -> None:
     # By id, which is by age: a run stands before those it started, so parents have ended when their children do.
+    work.write_added()
     below = [run_id for (run_id,) in work.connection.execute(sql.BELOW, (row.id,)).fetchall()]
     work.load(below)
     for run_id in below:

@@ -33,19 +33,16 @@ def start(work: Work, new: NewRun) -> Started:
     if stored is not new.inputs:
         work.stored(new.inputs, new.id)
     _define(work, new.definition)
-    work.connection.execute(
-        sql.RUN_INSERT,
-        new_run_row(
-            new,
-            inputs=stored,
-            status=status,
-            wait_reason=WaitReason.TIMER if early else None,
-            due_at=new.not_before if early else None,
-            owner=owner,
-            now=work.now,
-        ),
+    record = new_run_row(
+        new,
+        inputs=stored,
+        status=status,
+        wait_reason=WaitReason.TIMER if early else None,
+        due_at=new.not_before if early else None,
+        owner=owner,
+        now=work.now,
     )
-    work.rows.pop(new.id, None)  # it may have been looked for before it was there
+    work.add_run(record)
     if new.limits:
         enter(work, new.id, new.limits, new.priority)
     if early:
@@ -60,7 +57,9 @@ def start(work: Work, new: NewRun) -> Started:
 def _standing(work: Work, new: NewRun, stored: str) -> Started | None:
     """The run that this start was before: the one with its key, or with its id."""
     if new.key is not None:
-        record = work.connection.execute(sql.RUN_BY_KEY, (new.target, new.key)).fetchone()
+        record = work.added_keys.get((new.target, new.key))
+        if record is None:
+            record = work.connection.execute(sql.RUN_BY_KEY, (new.target, new.key)).fetchone()
         if record is not None:
             run_id, inputs = record
             if inputs != stored:
@@ -69,6 +68,7 @@ def _standing(work: Work, new: NewRun, stored: str) -> Started | None:
     row = work.row(new.id)
     if row is None:
         return None
+    work.write_added()
     target, key, inputs = work.connection.execute(sql.START_OF, (new.id,)).fetchone()
     if (target, key, inputs) != (new.target, new.key, stored):
         raise CannotBe(Conflict(f"run {new.id} exists, with another target, key or inputs"))

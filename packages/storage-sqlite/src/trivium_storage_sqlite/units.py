@@ -52,11 +52,14 @@ def run_ids(units: Sequence[Unit]) -> set[RunId]:
     for unit in units:
         if isinstance(unit, RunUnit):
             wanted.add(unit.run_id)
-            for signal in unit.signals:
-                wanted.add(signal.run_id)
+            if unit.signals or unit.starts:
+                wanted.update(signal.run_id for signal in unit.signals)
+                wanted.update(new.id for new in unit.starts)
         elif isinstance(unit, SignalUnit):
             wanted.add(unit.signal.run_id)
-        elif not isinstance(unit, StartUnit):
+        elif isinstance(unit, StartUnit):
+            wanted.add(unit.run.id)
+        else:
             wanted.add(unit.run_id)
     return wanted
 

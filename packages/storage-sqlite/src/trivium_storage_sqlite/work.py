@@ -1,9 +1,9 @@
 """One write transaction: the runs it has looked at, and what is to be written when all units were applied.
 
-The units change `Row`s in memory and add to lists; `flush` writes them, each kind with one `executemany`. So a batch of a
+The units change `Row`s in memory and add to lists; `flush` writes them, each kind with few statements. So a batch of a
 thousand units costs a thousand rows, not several thousand statements, and a unit that is refused has written nothing
-yet. What another statement of the same transaction must be able to see (starts, holdings, effects, signal ids, blobs) is
-written at once instead; those that read run states from the tables flush first.
+yet. What other statements of the same transaction must be able to see (holdings, effects, signal ids, blobs) is
+written at once instead; those that read runs from the tables write what was added, or flush, first.
 
 All of this is valid inside the transaction only: `BEGIN IMMEDIATE` keeps everybody else from writing meanwhile.
 """
@@ -13,17 +13,18 @@ from __future__ import annotations
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Any, Final, cast
 
 from trivium.clock import Micros
 from trivium.ids import RunId, WorkerId
-from trivium.json import JsonText, dumps
+from trivium.json import JsonText, dumps, loads
 from trivium.model.commit import Ring
 from trivium.model.inbox import ItemKind
 from trivium.model.runs import Cause
 from trivium_storage_sql.blobs import needs_blob, reference
 from trivium_storage_sql.rows import Record, item_row
 from trivium_storage_sqlite import sql
+from trivium_storage_sqlite.bulk import write_rows
 
 RUNNING: Final = "running"
 QUEUED: Final = "queued"
@@ -36,6 +37,11 @@ LOWEST: Final = float("-inf")
 _WAKE, _STATE = 1, 2
 _MANY: Final = 3
 """From so many runs on, one statement for all of them is cheaper than one for each."""
+
+
+_TARGET, _INPUTS, _KEY = 3, 6, 15
+_KNOWN: Final = (0, 5, 10, 11, 12, 13, 19, 20, 9, 16, 25, 28, 26, 30)
+"""Where the columns of `RUN_INSERT` hold what a `Row` knows."""
 
 
 class Row:
@@ -140,6 +146,8 @@ class Work:
     """The state of one transaction, or of one part of it that may be rolled back alone."""
 
     __slots__ = (
+        "added",
+        "added_keys",
         "cleared",
         "connection",
         "consumed",
@@ -174,6 +182,9 @@ class Work:
         """Whether runs entered or left a queue since then, in what may not be flushed."""
         self.defined: set[str] = set()
         self.rows: dict[RunId, Row | None] = {}
+        self.added: list[Record] = []
+        self.added_keys: dict[tuple[str, str], tuple[RunId, str]] = {}
+        """The id and the inputs of runs that were added with a key."""
         self.entries: list[Record] = []
         self.consumed: list[Record] = []
         self.items: list[Record] = []
@@ -194,7 +205,8 @@ class Work:
             return
         for run_id in wanted:
             rows[run_id] = None
-        for record in self.connection.execute(sql.FENCES, (dumps(wanted),)):
+        (found,) = self.connection.execute(sql.FENCES, (dumps(wanted),)).fetchone()
+        for record in cast(list[list[Any]], loads(found)):
             rows[record[0]] = Row(*record)
 
     def row(self, run_id: RunId) -> Row | None:
@@ -205,6 +217,20 @@ class Work:
             record = self.connection.execute(sql.FENCE, (run_id,)).fetchone()
             row = self.rows[run_id] = None if record is None else Row(*record)
             return row
+
+    def add_run(self, record: Record) -> None:
+        """A run that is started: the record is that of `RUN_INSERT`."""
+        self.added.append(record)
+        self.rows[record[0]] = Row(*(record[column] for column in _KNOWN))
+        if record[_KEY] is not None:
+            self.added_keys[record[_TARGET], record[_KEY]] = (record[0], record[_INPUTS])
+
+    def write_added(self) -> None:
+        """Put the runs that were added into the table."""
+        if self.added:
+            write_rows(self.connection, sql.RUN_INSERT, self.added)
+            self.added = []
+            self.added_keys = {}
 
     def changed(self, row: Row) -> None:
         """Write this run's state when flushing."""
@@ -255,6 +281,7 @@ class Work:
             self.requeued = False
         top = self.tops.get(queue)
         if top is None:
+            self.write_added()
             found = self.connection.execute(sql.TOP_PRIORITY, (queue,)).fetchone()
             top = self.tops[queue] = LOWEST if found is None else found[0]
         return top
@@ -280,14 +307,15 @@ class Work:
     def flush(self) -> None:
         """Write everything."""
         many = self.connection.executemany
+        self.write_added()
         if self.entries:
-            many(sql.ENTRY_PUT, self.entries)
+            write_rows(self.connection, sql.ENTRY_PUT, self.entries)
             self.entries = []
         if self.consumed:
             many(sql.ITEM_TAKE, self.consumed)
             self.consumed = []
         if self.items:
-            many(sql.ITEM_ADD, self.items)
+            write_rows(self.connection, sql.ITEM_ADD, self.items)
             self.items = []
         if self.notes:
             many(sql.NOTE_ADD, self.notes)
@@ -297,7 +325,8 @@ class Work:
             self.cleared = []
         if self.ends:
             now = self.now
-            many(
+            write_rows(
+                self.connection,
                 sql.RUN_END,
                 [
                     (row.status, row.epoch, row.wake_seq, row.losses, row.cancel_requested, output, error, now, row.id)
@@ -330,9 +359,9 @@ class Work:
                 )
             row.touched = 0
         if woken:
-            self.connection.executemany(sql.RUN_WAKE, woken)
+            write_rows(self.connection, sql.RUN_WAKE, woken)
         if states:
-            self.connection.executemany(sql.RUN_STATE, states)
+            write_rows(self.connection, sql.RUN_STATE, states)
 
 
 def resolve(connection: sqlite3.Connection, stored: str) -> str:
