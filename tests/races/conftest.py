@@ -353,7 +353,7 @@ def seat(store_and_backend: tuple[Store, str], scripts: Scripts, stack: ExitStac
             clock=clock,
             plugins=scripts.plugins({scheme: lambda url, clock: store.opener(clock)}),
             observers=[seen],
-            settings=EngineSettings(**{"park_after": NEVER, "shutdown_grace": 5.0, **settings}),
+            settings=EngineSettings(**{"park_after": NEVER, "shutdown_grace": 5.0, "queues": frozenset({"default"}), **settings}),
         )
         return stack.enter_context(Seat(app, seen, backend))
 

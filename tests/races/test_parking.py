@@ -1,0 +1,161 @@
+"""A run that only waits leaves memory; whatever comes at that moment wakes it, in memory or from the store."""
+
+import pytest
+
+from trivium.model.commit import Applied, End, Park, RunUnit, Woken
+from trivium.model.events import RunClaimed, RunParked
+from trivium.model.states import RunStatus, WaitReason
+from trivium.testing.faults import pause_at
+
+
+@pytest.fixture
+def waits(scripts):
+    """A script that waits for one signal and returns it."""
+
+    @scripts()
+    async def waits(context):
+        return await context.wait("go")
+
+    return waits
+
+
+def test_a_signal_that_was_committed_before_the_park_wakes_the_run_in_memory(seat, hand, waits):
+    seat = seat(park_after=0.0)
+    with pause_at("engine.before_park") as park:
+        run_id = seat.start(waits)
+        park.wait_reached()
+        hand.signal(run_id, "go", 1)
+        park.resume()
+        end = seat.end(run_id)
+
+    assert end.output == "1"
+    assert hand.run(run_id).epoch == 1
+    assert seat.seen.count(RunParked, run_id) == 0
+
+
+def test_a_signal_that_overtakes_the_park_on_its_way_wakes_the_run_in_memory(seat, hand, waits):
+    seat = seat(park_after=0.0)
+    with pause_at("engine.before_commit", 2) as park:
+        run_id = seat.start(waits)
+        park.wait_reached()
+        hand.signal(run_id, "go", 1)
+        seat.settle()
+        park.resume()
+        end = seat.end(run_id)
+
+    assert end.output == "1"
+    assert hand.run(run_id).epoch == 1
+    assert seat.seen.count(RunParked, run_id) == 0
+
+
+def test_a_signal_that_was_committed_after_the_park_queues_the_run(seat, hand, waits):
+    seat = seat(park_after=0.0)
+    with pause_at("engine.after_commit", 2) as parked:
+        run_id = seat.start(waits)
+        parked.wait_reached()
+        assert hand.status(run_id) is RunStatus.WAITING
+        hand.signal(run_id, "go", 1)
+        assert hand.status(run_id) is RunStatus.QUEUED
+        parked.resume()
+        end = seat.end(run_id)
+
+    assert end.output == "1"
+    assert hand.run(run_id).epoch == 2
+    assert seat.seen.count(RunClaimed, run_id) == 2
+
+
+def test_a_run_whose_signal_was_delivered_just_now_does_not_park(seat, hand, waits):
+    """Its coroutine is to go on and has not yet: the number is that of the inbox, and the compare would let the park through."""
+    seat = seat()
+    run_id = seat.start(waits)
+    drive = seat.app.engine.worker.driven[run_id]
+
+    def deliver_and_park() -> None:
+        hand.signal(run_id, "go", 1)
+        drive.deliver(*hand.storage.inbox(run_id))
+        drive._try_park()
+
+    seat.portal.call(deliver_and_park)
+    end = seat.end(run_id)
+
+    assert end.output == "1"
+    assert seat.seen.count(RunParked, run_id) == 0
+
+
+def test_a_child_that_ends_before_its_parent_parks_wakes_it_in_memory(seat, scripts, hand):
+    parent, child_of = parent_and_child(scripts)
+    seat = seat(park_after=0.0)
+    with pause_at("engine.before_park") as park:
+        run_id = seat.start(parent)
+        park.wait_reached()
+        hand.finish(child_of(hand, run_id))
+        park.resume()
+        end = seat.end(run_id)
+
+    assert end.output == '"by hand"'
+    assert hand.run(run_id).epoch == 1
+
+
+def test_a_child_that_ends_after_its_parent_parked_queues_it(seat, scripts, hand):
+    parent, child_of = parent_and_child(scripts)
+    seat = seat(park_after=0.0)
+    run_id = seat.start(parent)
+    seat.seen.wait(RunParked, run_id)
+    hand.finish(child_of(hand, run_id))
+    end = seat.end(run_id)
+
+    assert end.output == '"by hand"'
+    assert hand.run(run_id).epoch == 2
+
+
+@pytest.mark.parametrize("end_first", [True, False])
+def test_a_child_may_end_in_the_batch_in_which_its_parent_parks(hand, scripts, end_first):
+    async def nothing(context):
+        return None
+
+    target = scripts()(nothing)
+    hand.start(target)
+    (parent,) = hand.claim()
+    hand.start(target, parent_id=parent.id, root_id=parent.id)
+    (child,) = hand.claim()
+    ends = RunUnit(run_id=child.id, epoch=child.epoch, then=End(RunStatus.COMPLETED, output="1"))
+    parks = RunUnit(run_id=parent.id, epoch=parent.epoch, expect_wake=0, then=Park(WaitReason.CHILD))
+
+    results = hand.commit(*((ends, parks) if end_first else (parks, ends))).results
+
+    parked = results[1 if end_first else 0]
+    assert isinstance(parked, Woken if end_first else Applied)
+    assert hand.status(parent.id) is (RunStatus.RUNNING if end_first else RunStatus.QUEUED)
+    assert [item.name for item in hand.storage.inbox(parent.id)[1]] == [child.id]
+
+
+def test_a_run_that_parks_while_its_worker_stops_stays_parked(seat, hand, waits):
+    seat = seat(park_after=0.0)
+    with pause_at("engine.before_commit", 2) as park:
+        run_id = seat.start(waits)
+        park.wait_reached()
+        stopping = seat.soon(seat.app.stop)
+        seat.settle()
+        park.resume()
+        stopping.result()
+
+    assert hand.status(run_id) is RunStatus.WAITING
+
+
+def parent_and_child(scripts):
+    """A parent that waits for its child, which the hand drives: it has a queue of its own."""
+
+    @scripts()
+    async def below(context):
+        raise AssertionError("driven by hand")
+
+    @scripts()
+    async def above(context):
+        child = await context.options(queue="by hand").start(below)
+        return await child.result()
+
+    def child_of(hand, run_id):
+        (child,) = [run for run in hand.claim() if run.parent_id == run_id]
+        return child
+
+    return above, child_of
