@@ -308,12 +308,12 @@ class Traces:
     def begin(self) -> int:
         """Count from now on; the rows changed so far."""
         self.statements.clear()
-        for connection in self.open:
+        for connection in self.open:  # the writer among them; readers that are opened later are not heard
             connection.set_trace_callback(self._traced)
         return self.rows()
 
     def rows(self) -> int:
-        return sum(connection.total_changes for connection in self.open)
+        return sum(map(_changes, self.open))
 
     def _traced(self, statement: str) -> None:
         words = statement.split(None, 3)
@@ -322,6 +322,13 @@ class Traces:
             place = statement.partition(" INTO ")[2] or statement.partition(" FROM ")[2] or statement[len(verb) :]
             verb = f"{verb} {place.split()[0]}"
         self.statements[verb] += 1
+
+
+def _changes(connection: sqlite3.Connection) -> int:
+    try:
+        return connection.total_changes
+    except sqlite3.ProgrammingError:  # a reader that was closed meanwhile; it changed nothing
+        return 0
 
 
 def _counts(setting: Setting) -> list[str]:

@@ -95,7 +95,7 @@ def _idle_share(process: subprocess.Popen[bytes], seconds: float) -> float:
 
 
 def _cpu_seconds(pid: int) -> float:
-    """Time on a core of all threads of a process (Linux). In nanoseconds: the ticks of /proc/PID/stat are too coarse for a
-    process that wakes once a second."""
+    """Time on a core of all threads of a process (Linux). Not from /proc/PID/stat: its ticks are too coarse for one
+    that wakes once a second."""
     threads = Path(f"/proc/{pid}/task").glob("*/schedstat")
     return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
