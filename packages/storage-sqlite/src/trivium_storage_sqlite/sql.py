@@ -86,9 +86,7 @@ END_OF: Final = "SELECT runs.priority, runs.error FROM runs WHERE runs.id = ?"
 DEFINITION_KNOWN: Final = "SELECT 1 FROM definitions WHERE definitions.id = ?"
 
 # id, kind, name, body, needs_id
-DEFINITION_ADD: Final = (
-    "INSERT OR IGNORE INTO definitions (id, kind, name, body, needs_id) VALUES (?, ?, ?, ?, ?)"
-)
+DEFINITION_ADD: Final = "INSERT OR IGNORE INTO definitions (id, kind, name, body, needs_id) VALUES (?, ?, ?, ?, ?)"
 
 # id, names
 NEEDS_ADD: Final = "INSERT OR IGNORE INTO needs (id, names) VALUES (?, ?)"
@@ -141,14 +139,11 @@ BLOB_ADD: Final = "INSERT OR IGNORE INTO blobs (hash, body) VALUES (?, ?)"
 BLOB_REF_ADD: Final = "INSERT OR IGNORE INTO blob_refs (hash, holder) VALUES (?, ?)"
 
 # key, run_id, limit, rank, holder, waiting
-HOLDING_ADD: Final = (
-    'INSERT INTO holdings ("key", run_id, "limit", rank, holder, waiting) VALUES (?, ?, ?, ?, ?, ?)'
-)
+HOLDING_ADD: Final = 'INSERT INTO holdings ("key", run_id, "limit", rank, holder, waiting) VALUES (?, ?, ?, ?, ?, ?)'
 
 # run_id
 HOLDINGS_OF: Final = (
-    'SELECT holdings."key", holdings."limit", holdings.holder, holdings.waiting FROM holdings WHERE '
-    "holdings.run_id = ?"
+    'SELECT holdings."key", holdings."limit", holdings.holder, holdings.waiting FROM holdings WHERE holdings.run_id = ?'
 )
 
 # key
@@ -167,9 +162,7 @@ HELD_ABOVE: Final = (
 )
 
 # new_holder, key, run_id
-HOLDING_TAKE: Final = (
-    'UPDATE holdings SET holder=?, waiting=0 WHERE holdings."key" = ? AND holdings.run_id = ?'
-)
+HOLDING_TAKE: Final = 'UPDATE holdings SET holder=?, waiting=0 WHERE holdings."key" = ? AND holdings.run_id = ?'
 
 # wait, run_id
 HOLDINGS_WAIT: Final = "UPDATE holdings SET waiting=? WHERE holdings.run_id = ?"
@@ -383,9 +376,7 @@ EFFECT: Final = (
 )
 
 # run_id
-NOTES: Final = (
-    "SELECT notes.seq, notes.at, notes.text FROM notes WHERE notes.run_id = ? ORDER BY notes.seq"
-)
+NOTES: Final = "SELECT notes.seq, notes.at, notes.text FROM notes WHERE notes.run_id = ? ORDER BY notes.seq"
 
 # before, many
 OLD_ROOTS: Final = (

@@ -14,6 +14,7 @@ The folder's files are never deleted while a store is in use: a lock on a delete
 from __future__ import annotations
 
 import fcntl
+import mmap
 import os
 import threading
 import time
@@ -43,6 +44,7 @@ class Turnstile(Forked):
         self._mutex = threading.Lock()
         self._next = self._write = -1
         self._signature = b""
+        self._sign: mmap.mmap | None = None
         register(self)
 
     def open(self) -> None:
@@ -57,9 +59,20 @@ class Turnstile(Forked):
                 hint="the user who runs this must own that folder",
             ) from error
         self._signature = f"{os.getpid():<12}\n".encode()
+        self._sign = self._mapped()
+
+    def _mapped(self) -> mmap.mmap:
+        """The place in the lock file where the holder writes its process id."""
+        size = len(self._signature)
+        if os.fstat(self._write).st_size < size:
+            os.pwrite(self._write, b" " * size, 0)
+        return mmap.mmap(self._write, size)
 
     def close(self) -> None:
         """Close the files. Nobody may be in the turnstile."""
+        if self._sign is not None:
+            self._sign.close()
+            self._sign = None
         for descriptor in (self._next, self._write):
             if descriptor >= 0:
                 os.close(descriptor)
@@ -99,7 +112,9 @@ class Turnstile(Forked):
                     self._wait(self._write, patience)
             finally:
                 fcntl.flock(self._next, fcntl.LOCK_UN)
-            os.pwrite(self._write, self._signature, 0)
+            # Into mapped memory: a system call would let go of the interpreter, and beside a busy loop wait to get it back.
+            if self._sign is not None:
+                self._sign[:] = self._signature
         except BaseException:
             self._mutex.release()
             raise
