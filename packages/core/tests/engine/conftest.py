@@ -40,7 +40,7 @@ from trivium.testing import TestClock
 
 E = TypeVar("E", bound=Event)
 
-PATIENCE = 20.0
+PATIENCE = 8.0
 """Seconds of real time after which what a test waits for has certainly gone wrong."""
 
 
@@ -231,8 +231,9 @@ class World:
     @asynccontextmanager
     async def app(self, *actions: Callable[..., Any], **options: Any) -> AsyncIterator[Opened]:
         """An app on the store, with what happens in it."""
-        async with self.unopened(*actions, **options) as app:
-            yield Opened(self, app)
+        with anyio.fail_after(PATIENCE):
+            async with self.unopened(*actions, **options) as app:
+                yield Opened(self, app)
 
 
 class Opened:

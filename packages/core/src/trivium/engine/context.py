@@ -184,6 +184,7 @@ class DriveContext(RunContext):
             launches.outcomes.append(outcome_of(found))
         else:
             found.shape = shape
+            found.own = True
             launches.queue.append(found)
             self._open_keys.add(key)  # for good: a graph asks for each of its steps once
 
@@ -426,6 +427,7 @@ class DriveContext(RunContext):
     async def gather(self, *branches: Callable[[], Awaitable[T]], return_errors: bool = False) -> Sequence[T]:
         drive = self._drive
         drive.check_leaving()
+        counts = drive.is_own_task()
         results: list[Any] = [None] * len(branches)
         errors: dict[int, BaseException] = {}
         left = len(branches)
@@ -446,7 +448,8 @@ class DriveContext(RunContext):
                 drive.release_task()
                 left -= 1
                 if left == 0:
-                    drive.resume()  # the caller goes on in the last branch's stead
+                    if counts:
+                        drive.resume()  # the caller goes on in the last branch's stead
                     ended.set()
                 drive.suspend()
 
@@ -455,7 +458,8 @@ class DriveContext(RunContext):
         for index, branch in enumerate(branches):
             drive.resume()
             drive.tasks.start_soon(run, index, branch)
-        drive.suspend()
+        if counts:
+            drive.suspend()
         await ended.wait()
         drive.check_leaving()
         if return_errors:

@@ -301,6 +301,10 @@ class Drive:
         """The current task is one of the run's: a wait in it counts for parking."""
         self._own_tasks.add(anyio.get_current_task().id)
 
+    def is_own_task(self) -> bool:
+        """Whether the current task is one of the run's."""
+        return anyio.get_current_task().id in self._own_tasks
+
     def release_task(self) -> None:
         self._own_tasks.discard(anyio.get_current_task().id)
 
@@ -314,7 +318,7 @@ class Drive:
         self.check_leaving()
         host = self.host
         timer = None if wait.due_at is None else host.timers.at(wait.due_at, wait.event.set)
-        counts = own if own is not None else anyio.get_current_task().id in self._own_tasks
+        counts = own if own is not None else self.is_own_task()
         if not counts:
             self.note(
                 f"{wait.reason} {wait.name!r} was awaited in a task that the context did not make: the run stays in memory"
@@ -380,6 +384,8 @@ class Drive:
     def _try_park(self) -> None:
         if not self.idle or self._parking or self.leaving or self._cancelling or not self._waits:
             return
+        if any(wait.event.is_set() for wait in self._waits):
+            return  # what it waited for is here, and its coroutine about to go on; the store knows that we have seen it
         if self.stuck_labels:
             self._arm_park()
             return

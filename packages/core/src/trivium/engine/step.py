@@ -38,6 +38,7 @@ class StepCall:
         "input_hash",
         "interrupted",
         "key",
+        "own",
         "retry",
         "seq",
         "shape",
@@ -74,6 +75,8 @@ class StepCall:
         self.error: Failure | None = None
         self.wait: Wait | None = None
         self.shape: Callable[[JsonValue], JsonValue] | None = None
+        self.own: bool | None = None
+        """Whether it is performed in a task of the run; None: find out when it matters."""
         self.interrupted = False
         """A former owner died while an attempt was under way."""
         self.exhausted = False
@@ -102,7 +105,7 @@ class StepPerformer:
 
     async def perform(self, call: StepCall) -> None:
         """Attempt it until it completes or fails for good, and hand its outcome to the committer; `call.done` is called once
-        that is durable. Unwinds quietly when the run leaves memory. Runs in a task of the run."""
+        that is durable. Unwinds quietly when the run leaves memory."""
         drive = self._drive
         drive.open_entries[call.seq] = lambda: self._open_entry(call)
         drive.call_begins()
@@ -177,7 +180,7 @@ class StepPerformer:
 
     async def _delay(self, call: StepCall, wait: Wait) -> None:
         call.wait = wait
-        await self._drive.wait(wait, own=True)
+        await self._drive.wait(wait, own=call.own)
         call.wait = None
 
     def _next_delay(self, call: StepCall, failure: Failure) -> float | None:
