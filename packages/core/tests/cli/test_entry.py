@@ -1,8 +1,5 @@
 """Finding a command among the words, and ending with a code whatever happens."""
 
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -132,10 +129,15 @@ def test_an_unexpected_error_is_one_line_and_how_to_see_more(capsys: pytest.Capt
     )
 
 
-def test_with_debug_there_is_a_traceback(capsys: pytest.CaptureFixture[str]):
-    report(RuntimeError("oops"), debug=True)
+def test_with_debug_there_is_a_traceback(folder: Any):
+    folder.write("wrong.yaml", "trivium: 1\nname: wrong\nsteps:\n  - {id: a, uses: nothing}\n")
 
-    assert "Traceback" not in capsys.readouterr().out
+    plain = folder("run", "wrong.yaml")
+    debugged = folder("run", "--debug", "wrong.yaml")
+
+    assert "Traceback" not in plain.err
+    assert "Traceback (most recent call last)" in debugged.err
+    assert debugged.err.endswith(plain.err)
 
 
 def test_what_a_task_group_wrapped_is_said_as_it_is():
@@ -158,23 +160,17 @@ def greet(name: str, loud: bool = False) -> None:
 """
 
 
-def test_a_plugin_brings_a_command(folder: Any, tmp_path: Path):
-    site = tmp_path / "site"
-    info = site / "acme_greet-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-greet\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[trivium]\ngreet = acme_greet\n")
-    (site / "acme_greet.py").write_text(PLUGIN)
+def test_a_plugin_brings_a_command(folder: Any):
+    folder.install("acme_greet", "acme_greet", PLUGIN)
 
-    def call(*words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-c", "import sys; from trivium.cli import main; sys.exit(main())", *words],
-            capture_output=True,
-            text=True,
-            env={"PYTHONPATH": str(site), "PATH": ""},
-        )
+    def call(*words: str) -> tuple[int, str, str]:
+        process = folder.process(*words)
+        out, err = process.communicate()
+        return process.returncode, out, err
 
-    assert "  greet    Say hello." in call("--help").stdout
-    assert call("greet", "ana", "--loud").stdout == "HELLO ANA\n"
-    assert call("broken").returncode == 2
-    assert "error TRV-6002: command 'broken' cannot be loaded from acme_nothing:greet" in call("broken").stderr
+    listed, called, broken = call("--help"), call("greet", "ana", "--loud"), call("broken")
+
+    assert "  greet    Say hello." in listed[1], listed
+    assert called == (0, "HELLO ANA\n", "")
+    assert broken[0] == 2
+    assert "error TRV-6002: command 'broken' cannot be loaded from acme_nothing:greet" in broken[2]

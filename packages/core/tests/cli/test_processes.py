@@ -135,6 +135,41 @@ def test_run_waits_for_a_run_that_a_worker_drives(folder: Any, processes: Any):
     assert folder.log() == ["begun", "passed"]
 
 
+WAITER = """
+from trivium.hooks import hookimpl
+from trivium.model.drivers import Driver, Prepared
+from trivium.model.runs import Definition
+
+class Waiter(Driver):
+    kind = "waiter"
+
+    def prepare(self, target, inputs, names):
+        if target == "waiter:one":
+            return Prepared(target=target, definition=Definition.of("waiter", "one", {}), inputs=inputs)
+
+    async def drive(self, context):
+        return {"got": await context.wait("go")}
+
+@hookimpl
+def trivium_drivers():
+    return [Waiter()]
+"""
+
+
+def test_a_run_that_waits_for_a_signal_goes_on_with_it(folder: Any, processes: Any):
+    folder.install("acme_waiter", "acme_waiter", WAITER)
+    waiting = folder.process("run", "waiter:one")
+    processes.append(waiting)
+    line_with(waiting.stderr, "waiting    signal")
+    shown = folder("runs", "show", folder.run_id()).out
+
+    folder("runs", "signal", folder.run_id(), "go", '{"amount": 12}')
+    out, _ = waiting.communicate()
+
+    assert f"status:    waiting, for signal: trivium runs signal {folder.run_id()} NAME [JSON]" in shown
+    assert (waiting.returncode, json.loads(out)) == (0, {"got": {"amount": 12}})
+
+
 def test_a_reader_that_has_seen_enough_is_no_error(folder: Any):
     for _ in range(3):
         folder("run", "sum.yaml", "-i", "a=1")

@@ -45,7 +45,7 @@ Examples:
   trivium graph pipeline.yaml -o pipeline.svg
 
 Exit codes: 0 done, 1 the run failed, 2 bad usage or an invalid file, 3 not found, 4 conflict, 5 the store cannot be
-reached, 130 interrupted (the run can be resumed).
+reached, 70 a bug of Trivium, 130 interrupted (the run can be resumed).
 """
 
 

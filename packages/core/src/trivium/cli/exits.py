@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import traceback
 
-from trivium.errors import DefinitionError, StoreUnreachable, TriviumError
+from trivium.errors import DefinitionError, StoreUnreachable, TriviumError, UsageError
 
 FAILED, USAGE, UNEXPECTED, INTERRUPTED, TERMINATED = 1, 2, 70, 130, 143
 
@@ -27,7 +27,7 @@ def report(error: BaseException, *, debug: bool = False) -> int:
         return fail(error.message, label=f"error {error.code}", hint=error.hint, code=error.exit_code)
     if isinstance(error, PermissionError | IsADirectoryError | FileNotFoundError | NotADirectoryError):
         where = f"{error.filename}: " if error.filename else ""
-        return fail(f"{where}{error.strerror}", label=f"error {TriviumError.code}", code=USAGE)
+        return fail(f"{where}{error.strerror}", label=f"error {UsageError.code}", code=USAGE)
     return fail(
         f"{type(error).__name__}: {_first_line(error)}",
         label="unexpected error",
