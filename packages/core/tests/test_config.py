@@ -163,6 +163,11 @@ def test_urls_without_a_relative_file_stay(url: str) -> None:
     assert absolute_store(url, Path("/somewhere")) == url
 
 
+@pytest.mark.parametrize("url", ["memory:", "memory://", "sqlite:////srv/runs.db"])
+def test_a_store_is_whatever_the_app_takes(url: str, root: Path) -> None:
+    assert load(root, {"store": url}).store == url
+
+
 # --- what cannot be used -------------------------------------------------------------------------
 
 

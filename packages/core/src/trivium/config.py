@@ -8,6 +8,7 @@ are relative to its folder, all others to the working directory.
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -21,6 +22,8 @@ from trivium.suggestions import did_you_mean
 
 DEFAULT_STORE = "sqlite:///trivium.db"
 ENVIRONMENT = "TRIVIUM_"
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")  # of two letters at least: one is a Windows drive
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +166,7 @@ def _normal(folder: Path, path: str) -> str:
 
 
 def _store(name: str, value: object, folder: Path) -> str:
-    if not isinstance(value, str) or "://" not in value:
+    if not isinstance(value, str) or _SCHEME.match(value) is None:
         raise ConfigError(f"{name} is {value!r:.80}, not a URL (give one like {DEFAULT_STORE})")
     return absolute_store(value, folder)
 

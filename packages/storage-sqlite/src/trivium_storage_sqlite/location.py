@@ -140,7 +140,7 @@ def check_place(location: Location) -> None:
         if kind is not None:
             raise StoreUnsupported(
                 f"{location.path} lies on a network file system ({kind}), where SQLite's locks do not hold",
-                hint="put the file on a local disk, or use PostgreSQL",
+                hint="put the file on a local disk",
             )
 
 

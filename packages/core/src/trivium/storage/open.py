@@ -15,7 +15,7 @@ Opener: TypeAlias = Callable[[str, Clock], Storage]
 """Makes a storage, not yet opened, from a URL and the clock that it goes by."""
 
 BUILT_IN: Mapping[str, Opener] = {"memory": MemoryStorage}
-SIBLINGS = {"sqlite": "sqlite", "postgresql": "postgres"}
+SIBLINGS = {"sqlite": "sqlite"}
 """Schemes that packages of ours serve, and the extra that installs them."""
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
