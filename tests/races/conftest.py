@@ -6,13 +6,12 @@ no second look, and its clock stands still where a test gives it one that does.
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,12 +21,11 @@ import anyio
 import pytest
 from anyio.from_thread import start_blocking_portal
 
-from trivium import Definition, Driver, Prepared, RunContext, SystemClock, Trivium
+from trivium import SystemClock, Trivium
 from trivium.engine.settings import EngineSettings
-from trivium.errors import StoreBusy
-from trivium.hooks import Plugins, hookimpl
 from trivium.ids import RunId, WorkerId, new_run_id, new_worker_id
 from trivium.json import NULL, dumps
+from trivium.loading import load_module
 from trivium.model.commit import (
     Applied,
     Batch,
@@ -45,7 +43,7 @@ from trivium.model.commit import (
 )
 from trivium.model.events import Event, RunEvent
 from trivium.model.journal import Entry
-from trivium.model.runs import Limit, NewRun, Run
+from trivium.model.runs import NewRun, Run
 from trivium.model.states import RunStatus
 from trivium.storage.memory import MemoryStorage
 from trivium.storage.port import Storage, WorkerRecord
@@ -57,47 +55,8 @@ PATIENCE = 10.0
 NEVER = 3600.0
 
 
-class Scripts(Driver):
-    """A driver whose runs are async functions of the test: `script:NAME`."""
-
-    kind = "script"
-
-    def __init__(self) -> None:
-        self.bodies: dict[str, Callable[[RunContext], Any]] = {}
-        self.limits: dict[str, tuple[Limit, ...]] = {}
-
-    def __call__(self, *, limits: tuple[Limit, ...] = ()) -> Callable[[Callable[[RunContext], Any]], str]:
-        """Add a script; what is left in its place is its target."""
-
-        def add(body: Callable[[RunContext], Any]) -> str:
-            self.bodies[body.__name__] = body
-            self.limits[body.__name__] = limits
-            return f"script:{body.__name__}"
-
-        return add
-
-    def prepare(self, target: object, inputs: Any, names: object) -> Prepared | None:
-        scheme, _, name = str(target).partition(":")
-        if scheme != "script":
-            return None
-        return Prepared(
-            target=f"script:{name}",
-            definition=Definition.of("script", name, {}),
-            inputs=inputs,
-            limits=self.limits.get(name, ()),
-        )
-
-    async def drive(self, context: RunContext) -> Any:
-        return await self.bodies[context.name](context)
-
-    def plugins(self, storages: Mapping[str, Any] | None = None) -> Plugins:
-        """These scripts and nothing else."""
-        plugin = SimpleNamespace(
-            __name__="scripts",
-            trivium_drivers=hookimpl(lambda: [self]),
-            trivium_storages=hookimpl(lambda: storages or {}),
-        )
-        return Plugins.load(extra=[plugin], installed=False)
+worker_process: Any = load_module(Path(__file__).with_name("worker_process.py"))
+Scripts: Any = worker_process.Scripts
 
 
 class Gate:
@@ -206,7 +165,7 @@ class Seat:
 class Hand:
     """Another process's hand on the store: a worker that commits what the test says."""
 
-    def __init__(self, storage: Storage, stack: ExitStack, scripts: Scripts) -> None:
+    def __init__(self, storage: Storage, stack: ExitStack, scripts: Any) -> None:
         self.storage = storage
         self._stack = stack
         self._scripts = scripts
@@ -311,8 +270,18 @@ class Store:
 
 
 @pytest.fixture
-def scripts() -> Scripts:
-    return Scripts()
+def scripts() -> Any:
+    """The driver of a test; it knows what worker_process.py runs, too."""
+    scripts = Scripts()
+    worker_process.add_all(scripts)
+    return scripts
+
+
+@pytest.fixture
+def mark() -> Callable[..., Any]:
+    """The action that leaves traces."""
+    action: Callable[..., Any] = worker_process.mark
+    return action
 
 
 @pytest.fixture
@@ -340,7 +309,7 @@ def store(store_and_backend: tuple[Store, str]) -> Store:
 
 
 @pytest.fixture
-def seat(store_and_backend: tuple[Store, str], scripts: Scripts, stack: ExitStack) -> Callable[..., Seat]:
+def seat(store_and_backend: tuple[Store, str], scripts: Any, stack: ExitStack) -> Callable[..., Seat]:
     """Opens an app on the store: no second look, and no parking unless `park_after` says so."""
     store, backend = store_and_backend
 
@@ -361,8 +330,71 @@ def seat(store_and_backend: tuple[Store, str], scripts: Scripts, stack: ExitStac
 
 
 @pytest.fixture
-def hand(store: Store, scripts: Scripts, stack: ExitStack) -> Hand:
+def hand(store: Store, scripts: Any, stack: ExitStack) -> Hand:
     return Hand(store.open(), stack, scripts)
 
 
-__all__ = ["StoreBusy", "json", "signal", "subprocess", "sys"]
+class Process:
+    """A worker in a process of its own."""
+
+    def __init__(self, url: str, faults: str, *, beats: bool) -> None:
+        environment = {**os.environ, "TRIVIUM_FAULTS": faults, "TRIVIUM_RACES_BEAT": "1" if beats else ""}
+        self._process = subprocess.Popen(
+            [sys.executable, worker_process.__file__, url],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
+            text=True,
+        )
+        self.pid = self._process.pid
+
+    def wait_killed(self) -> None:
+        """Return when it has killed itself."""
+        assert self._process.wait(PATIENCE) == -signal.SIGKILL
+
+    def wait_stopped(self) -> None:
+        """Return when it has stopped itself."""
+        found, status = os.waitpid(self.pid, os.WUNTRACED)
+        assert found == self.pid
+        assert os.WIFSTOPPED(status), status
+
+    def go_on(self) -> None:
+        os.kill(self.pid, signal.SIGCONT)
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def leave(self) -> None:
+        """Let it shut down in order."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        assert self._process.wait(PATIENCE) == 0
+
+    def close(self) -> None:
+        if self._process.poll() is None:
+            self.kill()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+
+@pytest.fixture
+def process(store: Store, stack: ExitStack) -> Callable[..., Process]:
+    """Starts a worker process on the store, which has to be SQLite's."""
+
+    def start(faults: str = "", *, beats: bool = False) -> Process:
+        process = Process(store.url, faults, beats=beats)
+        stack.callback(process.close)
+        return process
+
+    return start
+
+
+@pytest.fixture
+def traces(tmp_path: Path) -> Path:
+    """The file in which runs leave traces."""
+    return tmp_path / "traces"
+
+
+on_sqlite = pytest.mark.parametrize("store_and_backend", ["sqlite-asyncio"], indirect=True)
