@@ -8,17 +8,16 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from typing_extensions import override
-
 from trivium.config import Settings, load_settings
 from trivium.errors import Conflict, NotFound
 from trivium.hooks import Plugins
 from trivium.ids import RunId
+from trivium.model.drivers import EveryName
 from trivium.storage.port import RunFilter, Storage
 
 if TYPE_CHECKING:
     from trivium.app import Trivium
-    from trivium.model.drivers import Driver
+    from trivium.model.drivers import Driver, Names
     from trivium.model.events import Observer
     from trivium.registry import Registry
 
@@ -59,9 +58,9 @@ class Session:
         return registry
 
     @property
-    def names(self) -> Registry:
-        """What definitions are checked against: the registry, or, where no module was named, one with every action."""
-        return self.registry if self.settings.modules else every_action()
+    def names(self) -> Names:
+        """What definitions are checked against: the registry, or, where no module was named, every name."""
+        return self.registry if self.settings.modules else EveryName()
 
     @property
     def drivers(self) -> Sequence[Driver]:
@@ -105,24 +104,9 @@ class Session:
         from trivium.app import Trivium
 
         named = self.settings.modules if starts else ()
-        app = Trivium(
+        return Trivium(
             self.settings.store, modules=named, folder=self.settings.folder, worker=False, plugins=self.plugins
         )
-        if not named:
-            app.registry = every_action()
-        return app
-
-
-def every_action() -> Registry:
-    """A registry that takes every name for an action's."""
-    from trivium.registry import Registry
-
-    class EveryAction(Registry):
-        @override
-        def has_action(self, name: str) -> bool:
-            return True
-
-    return EveryAction()
 
 
 def find_run(storage: Storage, beginning: str) -> RunId:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 PATIENCE = 0.5
 """Seconds without an event of our own after which the journal is looked at."""
+LONGEST_PATIENCE = 5.0
+"""A look reads the whole journal; where nothing happens, they become rare."""
 
 
 async def follow(engine: Engine, run_id: RunId) -> AsyncIterator[Event]:
@@ -25,19 +27,20 @@ async def follow(engine: Engine, run_id: RunId) -> AsyncIterator[Event]:
     root_id = (await engine.read_run(run_id)).root_id
     subscription = engine.bus.subscribe(root_id)
     told = Told(run_id)
+    patience = PATIENCE
     try:
-        while True:
-            event = await subscription.get(PATIENCE)
+        while not told.ended:
+            event = await subscription.get(patience)
             if event is not None:
                 if told.is_new(event):
                     yield event
-            else:
+            elif run_id not in engine.worker.driven:
+                patience = min(LONGEST_PATIENCE, patience * 1.5)
                 run = await engine.read_run(run_id)
                 entries = await anyio.to_thread.run_sync(engine.storage.entries, run_id)
                 for found in told.from_store(run, entries):
+                    patience = PATIENCE
                     yield found
-            if told.ended:
-                return
     finally:
         subscription.close()
 
