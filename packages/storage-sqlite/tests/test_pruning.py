@@ -30,8 +30,8 @@ def count(path: Path, table: str) -> int:
 
 
 def everything(path: Path) -> dict[str, int]:
-    tables = ("runs", "journal", "inbox", "signal_ids", "definitions", "holdings", "effects", "notes", "blobs", "blob_refs", "trash")  # fmt: skip
-    return {table: found for table in tables if (found := count(path, table))}
+    tables = "runs journal inbox signal_ids definitions holdings effects notes blobs blob_refs trash"
+    return {table: found for table in tables.split() if (found := count(path, table))}
 
 
 def prune(bench: Bench) -> Pruned:

@@ -1,8 +1,8 @@
 """The blob rule: text over 64 KB stands once in `blobs`, under its hash, and its column holds a reference.
 
 A reference begins with `@`, which no canonical JSON text does, so the two cannot be confused and no column says which
-of them it holds. Who refers to a blob is kept in `blob_refs`: a reference may outlive the row that needed it (a consumed
-inbox item) until its run is pruned, never the other way round.
+of them it holds. Who refers to a blob is kept in `blob_refs`: a reference may outlive the row that needed it (a
+consumed inbox item) until its run is pruned, never the other way round.
 """
 
 from __future__ import annotations

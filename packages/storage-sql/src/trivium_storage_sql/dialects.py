@@ -58,7 +58,7 @@ class Sqlite(Flavor):
 
     @override
     def put(self, table: Table) -> Insert:
-        # Not an upsert: on a table without a rowid and without further indexes, REPLACE is a plain insert that overwrites.
+        # Not an upsert: on a table without a rowid and without further indexes, REPLACE is an insert that overwrites.
         return table.insert().prefix_with("OR REPLACE").values(_every(table))
 
     @override

@@ -50,9 +50,9 @@ def _cause(run_id: str | None, step_key: str | None) -> Cause | None:
 def run_of(row: Record, resolve: Resolve) -> Run:
     """A whole row of `runs`."""
     (
-        run_id, kind, name, target, definition_id, status, inputs, queue, priority, root_id, epoch, generation, wake_seq,
-        losses, created_at, key, wait_reason, output, error, owner, parent_id, cause_run, cause_step, labels, timeout,
-        due_at, first_claimed_at, finished_at, cancel_requested, _needs_id, _limits,
+        run_id, kind, name, target, definition_id, status, inputs, queue, priority, root_id, epoch, generation,
+        wake_seq, losses, created_at, key, wait_reason, output, error, owner, parent_id, cause_run, cause_step, labels,
+        timeout, due_at, first_claimed_at, finished_at, cancel_requested, _needs_id, _limits,
     ) = row  # fmt: skip
     return Run(
         id=run_id,
@@ -102,14 +102,15 @@ def new_run_row(
     owner: WorkerId | None,
     now: Micros,
 ) -> Record:
-    """The row of a run that is started; with an owner it is claimed, under epoch 1. `inputs` is as the column holds it."""
+    """The row of a run that is started; with an owner, as claimed under epoch 1. `inputs` is what the column holds."""
     definition, cause, claimed = run.definition, run.cause, owner is not None
     return (
-        run.id, definition.kind, definition.name, run.target, definition.id, _word[status], inputs, run.queue, run.priority,
-        run.root_id or run.id, int(claimed), 0, 0, 0, now, run.key, None if wait_reason is None else _word[wait_reason], None, None,
-        owner, run.parent_id, None if cause is None else cause.run_id, None if cause is None else cause.step_key,
-        dumps(dict(run.labels), what="labels") if run.labels else None, run.timeout, due_at, now if claimed else None, None, 0,
-        definition.needs_id, limits_text(run.limits),
+        run.id, definition.kind, definition.name, run.target, definition.id, _word[status], inputs, run.queue,
+        run.priority, run.root_id or run.id, int(claimed), 0, 0, 0, now, run.key,
+        None if wait_reason is None else _word[wait_reason], None, None, owner, run.parent_id,
+        None if cause is None else cause.run_id, None if cause is None else cause.step_key,
+        dumps(dict(run.labels), what="labels") if run.labels else None, run.timeout, due_at,
+        now if claimed else None, None, 0, definition.needs_id, limits_text(run.limits),
     )  # fmt: skip
 
 
@@ -132,9 +133,9 @@ def entry_row(run_id: RunId, entry: Entry, output: str | None) -> Record:
     """The row of an entry; `output` is as the column holds it."""
     error, reason = entry.error, entry.wait_reason
     return (
-        run_id, entry.seq, entry.key, _word[entry.kind], entry.name, _word[entry.status], entry.generation, entry.attempts,
-        entry.input_hash, output, None if error is None else error.to_text(), None if reason is None else _word[reason],
-        entry.due_at, entry.child_id, entry.started_at, entry.finished_at,
+        run_id, entry.seq, entry.key, _word[entry.kind], entry.name, _word[entry.status], entry.generation,
+        entry.attempts, entry.input_hash, output, None if error is None else error.to_text(),
+        None if reason is None else _word[reason], entry.due_at, entry.child_id, entry.started_at, entry.finished_at,
     )  # fmt: skip
 
 

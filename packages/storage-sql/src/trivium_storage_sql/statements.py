@@ -1,9 +1,9 @@
 """Every statement of the SQL storages, in SQLAlchemy Core over `tables`.
 
-A storage runs them as text: `python -m trivium_storage_sql.compiling sqlite` writes the module that holds it, and a test
-compares the two. So opening a store and committing to it import no SQLAlchemy (0.4 s), and nothing is compiled while a
-program runs. The names here are those of the constants there; parameters are positional, in the order in which they
-stand in the text.
+A storage runs them as text: `python -m trivium_storage_sql.compiling sqlite` writes the module that holds it, and a
+test compares the two. So opening a store and committing to it import no SQLAlchemy (0.4 s), and nothing is compiled
+while a program runs. The names here are those of the constants there; parameters are positional, in the order in which
+they stand in the text.
 """
 
 from __future__ import annotations

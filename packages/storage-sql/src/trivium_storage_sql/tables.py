@@ -4,8 +4,8 @@ Times are microseconds UTC, JSON is canonical text, ids are text, states are the
 are no foreign keys: what refers to what is kept by the commit, which already reads every row it touches, and a
 database that checked it again would do so on the hottest path.
 
-A column that is marked `blob_rule` holds text, or, where the text has more than 64 KB, `@sha256:HEX`, and the text stands
-in `blobs` (see `trivium_storage_sql.blobs`).
+A column that is marked `blob_rule` holds text, or, where the text has more than 64 KB, `@sha256:HEX`, and the text
+stands in `blobs` (see `trivium_storage_sql.blobs`).
 """
 
 from __future__ import annotations
@@ -70,7 +70,8 @@ def _index(name: str, *columns: object, where: object = None, unique: bool = Fal
     Index(name, *columns, unique=unique, sqlite_where=where, postgresql_where=where)  # type: ignore[arg-type]  # columns and clauses
 
 
-# The claim's: `needs_id` and `losses` stand in them so that a run which the claimer does not serve costs no look at its row.
+# The claim's: `needs_id` and `losses` stand in them so that a run which the claimer does not serve costs no look at
+# its row.
 _index("runs_queued", runs.c.priority.desc(), runs.c.id, runs.c.needs_id, runs.c.losses, where=_queued)
 _index(
     "runs_queued_by_queue",

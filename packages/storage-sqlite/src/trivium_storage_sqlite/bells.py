@@ -214,7 +214,8 @@ class Bells(Forked):
             try:
                 self._sending().sendto(data, address)
             except BlockingIOError:
-                # Is its queue full, or has this sender too much under way, to others that do not listen? A new one has not.
+                # Is its queue full, or has this sender too much under way, to others that do not listen? A new one
+                # has not.
                 self._sending(anew=True).sendto(data, address)
         except ConnectionRefusedError:
             # Nobody has this socket open any more, and none that binds later has this name: its process is dead.
@@ -238,9 +239,9 @@ class Bells(Forked):
     def _bells(self) -> Sequence[tuple[str, str]]:
         """The bells by name, with their owners; read again only when the folder has changed.
 
-        A time stamp has the grain of the kernel's tick (or of the file system, up to two seconds): a bell that is hung in the same grain as
-        an earlier change would leave no trace in it. So a listing is kept only if the stamp was old by more than that when it was
-        read: whatever changes afterwards gets another stamp.
+        A time stamp has the grain of the kernel's tick (or of the file system, up to two seconds): a bell that is hung
+        in the same grain as an earlier change would leave no trace in it. So a listing is kept only if the stamp was
+        old by more than that when it was read: whatever changes afterwards gets another stamp.
         """
         try:
             stamp = os.stat(self.path).st_mtime_ns

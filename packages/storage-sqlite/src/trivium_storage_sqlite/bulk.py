@@ -1,8 +1,9 @@
 """Many rows in few calls.
 
-The driver lets go of the interpreter around every step of a statement, and `executemany` steps once for each row, a query
-once for each row that it gives. Beside a busy event loop each return to the interpreter may wait for a switch interval,
-which costs far more than the row. So rows are written with statements that hold many of them, and read as one JSON text.
+The driver lets go of the interpreter around every step of a statement, and `executemany` steps once for each row, a
+query once for each row that it gives. Beside a busy event loop each return to the interpreter may wait for a switch
+interval, which costs far more than the row. So rows are written with statements that hold many of them, and read as
+one JSON text.
 """
 
 from __future__ import annotations

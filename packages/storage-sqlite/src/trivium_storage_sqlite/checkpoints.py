@@ -1,13 +1,13 @@
 """Copying the log back into the database: when, and how much.
 
-SQLite's own checkpoints are switched off, since they would run outside the turnstile. Ours run in the turn of a commit that
-has just ended, and when the log's file has become longer than it ever was. After a checkpoint SQLite writes the log anew
-from its beginning, within the file that is there, which costs little more than half of lengthening it (a file that
-does not grow needs no update of its metadata with every sync); so the log starts small, and grows a little with each round:
-under small commits it stays near `FIRST`, under large ones it soon has room for some of them.
+SQLite's own checkpoints are switched off, since they would run outside the turnstile. Ours run in the turn of a commit
+that has just ended, when the log's file has become longer than it ever was. After a checkpoint SQLite writes the log
+anew from its beginning, within the file that is there, which costs little more than half of lengthening it (a file that
+does not grow needs no update of its metadata with every sync). So the log starts small, and grows a little with each
+round: under small commits it stays near `FIRST`, under large ones it soon has room for some of them.
 
-A reader that stays holds the log: what came after it began cannot be written over. The checkpoint then does what it can,
-and the next one is put off, each time twice as far, so that a long read costs disk, not time.
+A reader that stays holds the log: what came after it began cannot be written over. The checkpoint then does what it
+can, and the next one is put off, each time twice as far, so that a long read costs disk, not time.
 """
 
 from __future__ import annotations

@@ -133,17 +133,19 @@ class Database(Forked):
 
     def _schema(self, connection: sqlite3.Connection) -> int:
         """The schema's version; 0 where the file is new."""
-        try:
-            row = connection.execute(sql.SCHEMA_READ).fetchone()
-        except sqlite3.OperationalError as error:
-            if "no such" not in str(error):  # a lock, a disk; else the table or its columns are not there
-                raise
-            if connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is not None:
-                raise self._foreign() from None
-            return 0
-        if row is None or not str(row[0]).isdigit():
-            raise self._foreign()
-        return int(row[0])
+        # Twice: another process may create everything, in one transaction, between the two looks.
+        for _ in range(2):
+            try:
+                row = connection.execute(sql.SCHEMA_READ).fetchone()
+            except sqlite3.OperationalError as error:
+                if "no such" not in str(error):  # a lock, a disk; else the table or its columns are not there
+                    raise
+                if connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None:
+                    return 0
+            else:
+                if row is not None and str(row[0]).isdigit():
+                    return int(row[0])
+        raise self._foreign()
 
     def _foreign(self) -> StoreUnsupported:
         return StoreUnsupported(

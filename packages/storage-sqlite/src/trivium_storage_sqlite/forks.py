@@ -30,7 +30,7 @@ def register(thing: Forked) -> None:
 
 
 def abandon(thing: object) -> None:
-    """Keep it for ever, so that it is never finalised: closing an inherited SQLite connection would undo its parent's work."""
+    """Keep it for ever, so that it is never finalised: a SQLite connection is not to be closed by a child."""
     _abandoned.append(thing)
 
 

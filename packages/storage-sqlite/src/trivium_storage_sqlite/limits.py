@@ -16,7 +16,6 @@ from trivium_storage_sql.rows import limits_of
 from trivium_storage_sqlite import sql
 from trivium_storage_sqlite.work import Row, Work
 
-
 NEITHER, WAITS, OFFERED = 0, 1, 2
 
 
@@ -37,7 +36,7 @@ def admit(work: Work, run_id: RunId, parent_id: RunId | None) -> bool:
 
 
 def wait_for_slot(work: Work, run_id: RunId) -> None:
-    """Take a run that was not admitted out of the queue; if that leaves room under another key of it, for the next there."""
+    """Take a run that was not admitted out of the queue; what room it leaves is offered to the next."""
     work.connection.execute(sql.RUN_NO_SLOT, (run_id,))
     work.rows.pop(run_id, None)
     work.connection.execute(sql.HOLDINGS_WAIT, (WAITS, run_id))

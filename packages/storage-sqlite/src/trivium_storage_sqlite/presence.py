@@ -1,9 +1,9 @@
 """Whether a worker's process lives, told by a lock on a file of its own.
 
-The lock ends with the process, however that ends, so a free lock means that the worker is gone, at once. A held lock proves
-nothing: a stopped process keeps it. The file lies on a local disk beside the database, so whoever can ask is on the same
-machine. Where there is no file (somebody removed the folder, or copied the database alone) nothing is known, and the
-heartbeat decides.
+The lock ends with the process, however that ends, so a free lock means that the worker is gone, at once. A held lock
+proves nothing: a stopped process keeps it. The file lies on a local disk beside the database, so whoever can ask is on
+the same machine. Where there is no file (somebody removed the folder, or copied the database alone) nothing is known,
+and the heartbeat decides.
 """
 
 from __future__ import annotations

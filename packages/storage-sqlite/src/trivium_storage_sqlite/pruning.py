@@ -1,8 +1,8 @@
 """Pruning: whole trees of ended runs, a little at a time, so that nobody waits long for the write lock.
 
-A tree is doomed by its root's id in `trash`: from then on it cannot be retried. Its runs go first, the root last, and their
-ids into `trash`; what belonged to them goes when they are gone, in as many transactions as it takes. A pruning that is
-interrupted is finished by the next.
+A tree is doomed by its root's id in `trash`: from then on it cannot be retried. Its runs go first, the root last, and
+their ids into `trash`; what belonged to them goes when they are gone, in as many transactions as it takes. A pruning
+that is interrupted is finished by the next.
 """
 
 from __future__ import annotations

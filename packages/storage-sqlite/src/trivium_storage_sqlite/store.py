@@ -1,7 +1,8 @@
 """The `Storage` on one SQLite file.
 
-`database` has the connections, the turn and the transaction; `work` the state of one; `units`, `starts`, `ends`, `retries`,
-`limits` and `claims` what a batch does in it; `bells` and `presence` what processes tell each other beside it.
+`database` has the connections, the turn and the transaction; `work` the state of one; `units`, `starts`, `ends`,
+`retries`, `limits` and `claims` what a batch does in it; `bells` and `presence` what processes tell each other beside
+it.
 
 Fault points, in their order: `storage.commit.before`; `sqlite.locked` (it is this process's turn), `sqlite.begin`,
 `storage.commit.inside` (all is applied), `sqlite.before_commit`, `sqlite.after_commit`, `sqlite.before_checkpoint`;

@@ -1,8 +1,8 @@
 """The turnstile: writers of all processes take turns.
 
-SQLite's own lock is not fair: beside a writer that never pauses, another process waits for seconds. So every write and
-every checkpoint goes through two file locks: take `next`, take `write`, let go of `next`. Whoever holds `next` is the one
-that gets `write` when its holder is done, and that holder, if it wants to write again, queues for `next` behind it.
+SQLite's own lock is not fair: beside a writer that never pauses, another process waits for seconds. So every write
+and every checkpoint goes through two file locks: take `next`, take `write`, let go of `next`. Whoever holds `next` is
+the one that gets `write` when its holder is done, and that holder, if it wants to write again, queues behind it.
 
 The locks are flocks, which belong to the open file: they end with the process that took them, however it ends, and
 two storages of one process exclude each other like two processes do. Waiting is polling with a deadline, because a
@@ -112,7 +112,7 @@ class Turnstile(Forked):
                     self._wait(self._write, patience)
             finally:
                 fcntl.flock(self._next, fcntl.LOCK_UN)
-            # Into mapped memory: a system call would let go of the interpreter, and beside a busy loop wait to get it back.
+            # Into mapped memory: a system call would let go of the interpreter, and beside a busy loop wait for it.
             if self._sign is not None:
                 self._sign[:] = self._signature
         except BaseException:

@@ -355,7 +355,7 @@ class Work:
                         row.due_at,
                         row.cancel_requested,
                         row.id,
-                    )  # fmt: skip
+                    )
                 )
             row.touched = 0
         if woken:
