@@ -93,6 +93,7 @@ class Child(ChildRun):
             drive.lose()
             await unwound()
         self._entry = entry
+        drive.wake(ItemKind.CHILD_END, self.id)  # others may have asked for this result too, and the item is gone
         drive.journal.record(entry)
         if drive.host.listening:
             drive.emit_entry(entry)

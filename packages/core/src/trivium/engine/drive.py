@@ -277,9 +277,13 @@ class Drive:
             if item.kind is ItemKind.CANCEL:
                 self.cancel(str(loads(item.payload)))
                 continue
-            for wait in self._waits:
-                if wait.kind is item.kind and wait.name == item.name:
-                    wait.event.set()
+            self.wake(item.kind, item.name)
+
+    def wake(self, kind: ItemKind, name: str) -> None:
+        """Have those who wait for such an item look again."""
+        for wait in self._waits:
+            if wait.kind is kind and wait.name == name:
+                wait.event.set()
 
     async def next_delivery(self, wake_seq: int) -> None:
         """Return when the inbox was delivered as it stood at `wake_seq`, or later."""
@@ -353,8 +357,9 @@ class Drive:
             await self._calls_done.wait()
 
     def check_leaving(self) -> None:
-        """At the entry of every verb."""
-        if self.leaving is not None:
+        """At the entry of every verb. Also what a cancelled driver calls while it unwinds must not begin: the cancellation that
+        unwinds it is raised only where something waits, which a `def` step does too late."""
+        if self.leaving is not None or self._cancelling:
             raise Parked
 
     def suspend(self) -> None:

@@ -117,7 +117,7 @@ class StepPerformer:
             while await self._once_more(call):
                 pass
         except Parked:
-            if drive.leaving is None:  # an action raised it: only the engine may
+            if drive.leaving is None and not drive.cancelling:  # an action raised it: only the engine may
                 self._fail(call, Failure(code="TRV-4012", message="the action raised Parked by itself"))
         finally:
             drive.call_ends()
