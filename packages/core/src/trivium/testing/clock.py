@@ -21,7 +21,7 @@ class TestClock(Clock):
     """Time for tests: `now` and `monotonic` move by `advance` alone, and whoever waits wakes in the order of the times.
 
     Everything but `wait` and `sleepers` may be called from any thread. Waiters may sit in several event loops, of
-    asyncio and of trio.
+    asyncio and of trio; they leave `wait` in order, but what those of two loops do then is no longer in this order.
     """
 
     __test__ = False  # pytest, this is no class of tests

@@ -126,6 +126,18 @@ class Doorbells:
         assert not bell.wait(0)
         bell.close()
 
+    def test_without_an_origin_the_result_says_what_everybody_hears(self, bench: Bench) -> None:
+        parent = bench.running()
+        bench.spawn(parent, new_run(parent=parent))
+        child = bench.claim_one()
+        bell = bench.storage.doorbell(bench.me)
+
+        ring = bench.commit(RunUnit(run_id=child.id, epoch=1, starts=(new_run(),), then=COMPLETED)).ring
+
+        assert ring == Ring(work=True, ended=frozenset({child.id}))
+        assert bell.wait(PATIENCE) == ring | Ring(inbox=frozenset({parent.id}))
+        bell.close()
+
     def test_others_do_not_get_the_origins_inbox(self, bench: Bench) -> None:
         run = bench.running()
 

@@ -230,7 +230,7 @@ class Journals:
         assert bench.run(run.id) == run
         assert list(bench.storage.entries(run.id)) == []
         assert bench.storage.run(started.id) is None
-        assert bench.run(target).wake_seq == 0
+        assert (bench.storage.inbox(target)[0], list(bench.storage.inbox(target)[1])) == (0, [])
         assert bench.signal(target, id="once").wake_seq == 1  # its id was not remembered either
         assert bench.notes(run.id) == []
 

@@ -224,6 +224,12 @@ class Starts:
 
         assert not bench.started(new_run(priority=1, claim_by=bench.me)).claimed
 
+    def test_a_start_is_not_claimed_past_a_suspect_of_higher_priority(self, bench: Bench) -> None:
+        suspect = bench.start(new_run(priority=2))
+        bench.lose(suspect, times=2)
+
+        assert not bench.started(new_run(priority=1, claim_by=bench.me)).claimed
+
     def test_a_start_is_claimed_past_queued_runs_that_are_not_higher_or_elsewhere(self, bench: Bench) -> None:
         bench.start(new_run(priority=1))
         bench.start(new_run(priority=9, queue="elsewhere"))
