@@ -1,5 +1,7 @@
 """The record of an exception."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +18,32 @@ def raised(error: BaseException) -> BaseException:
         raise error
     except BaseException as caught:
         return caught
+
+
+def test_traceback_begins_where_the_users_code_does() -> None:
+    engine: dict[str, Any] = {"__name__": "trivium.engine.step"}
+    exec("def call(function): function()", engine)
+
+    def action() -> None:
+        raise ValueError("no luck")
+
+    with pytest.raises(ValueError, match="no luck") as caught:
+        engine["call"](action)
+    caught.value.__traceback__ = caught.tb.tb_next  # as the engine catches it: its own frames, then the user's
+
+    shown = failure_of(caught.value).traceback or ""
+    assert [line.strip().rpartition(" in ")[2] for line in shown.splitlines() if " in " in line] == ["action"]
+
+
+def test_traceback_of_a_fault_of_ours_is_whole() -> None:
+    engine: dict[str, Any] = {"__name__": "trivium.engine.step"}
+    exec("def call(): return 1 / 0", engine)
+
+    with pytest.raises(ZeroDivisionError) as caught:
+        engine["call"]()
+    caught.value.__traceback__ = caught.tb.tb_next
+
+    assert "in call" in (failure_of(caught.value).traceback or "")
 
 
 def test_foreign_exception_keeps_its_type_and_traceback() -> None:

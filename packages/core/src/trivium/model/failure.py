@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from dataclasses import dataclass, field
+from types import TracebackType
 
 from trivium.errors import TriviumError
 from trivium.json import JsonText, JsonValue, dumps, loads
@@ -12,6 +13,7 @@ from trivium.model.states import FailureKind
 MAX_TRACEBACK = 16 * 1024
 MAX_MESSAGE = 4 * 1024
 MAX_TYPE = 500
+OURS = __name__.partition(".")[0]
 _MARK = "\n[... cut ...]\n"
 
 
@@ -109,6 +111,14 @@ def _kind(found: object, default: FailureKind) -> FailureKind:
 
 def _traceback(error: BaseException) -> str:
     try:
-        return "".join(traceback.format_exception(error))
+        return "".join(traceback.format_exception(type(error), error, _users_part(error.__traceback__)))
     except Exception as broken:  # foreign code again: __str__, __notes__ or __cause__ of the user's exception
         return "".join(traceback.format_tb(error.__traceback__)) + f"<its text cannot be had: {type(broken).__name__}>"
+
+
+def _users_part(trace: TracebackType | None) -> TracebackType | None:
+    """The frames from where the user's code begins: how we came to call it says nothing about what is wrong there."""
+    part = trace
+    while part is not None and str(part.tb_frame.f_globals.get("__name__")).startswith(f"{OURS}."):
+        part = part.tb_next
+    return part or trace
