@@ -158,10 +158,6 @@ class Bench:
         """Start plain runs, one after the other."""
         return [self.start() for _ in range(count)]
 
-    def child(self, parent: Run, **options: Limit) -> RunId:
-        """Start a run below `parent`, from outside."""
-        return self.start(new_run(parent=parent, limits=tuple(options.values())))
-
     def write(self, run: Run, *entries: Entry, epoch: int | None = None) -> Result:
         """Commit entries as the run's owner."""
         return self.one(RunUnit(run_id=run.id, epoch=run.epoch if epoch is None else epoch, entries=entries))
