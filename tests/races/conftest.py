@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,7 +22,7 @@ import anyio
 import pytest
 from anyio.from_thread import start_blocking_portal
 
-from trivium import SystemClock, Trivium
+from trivium import Clock, SystemClock, Trivium
 from trivium.engine.settings import EngineSettings
 from trivium.ids import RunId, WorkerId, new_run_id, new_worker_id
 from trivium.json import NULL, dumps
@@ -47,6 +48,7 @@ from trivium.model.runs import NewRun, Run
 from trivium.model.states import RunStatus
 from trivium.storage.memory import MemoryStorage
 from trivium.storage.port import Storage, WorkerRecord
+from trivium.testing import TestClock
 from trivium.testing.faults import pause_at
 from trivium_storage_sqlite.store import SqliteStorage
 
@@ -236,6 +238,15 @@ class Hand:
             RunUnit(run_id=run.id, epoch=run.epoch, then=End(RunStatus.COMPLETED, output=dumps(output)))
         )
 
+    def wait_ended(self, run_id: RunId) -> None:
+        """Block until the run has ended, whoever drives it."""
+        bell = self.storage.doorbell(new_worker_id())
+        try:
+            while not self.status(run_id).terminal:
+                assert bell.wait(PATIENCE)
+        finally:
+            bell.close()
+
     def run(self, run_id: RunId) -> Run:
         run = self.storage.run(run_id)
         assert run is not None
@@ -255,18 +266,19 @@ class Store:
         self.kind = kind
         self.path = folder / "store.db"
         self.url = "shared:" if kind == "memory" else f"sqlite:///{self.path}"
+        self.clock: Clock = SystemClock()
         self._memory = MemoryStorage()
         self._stack = stack
 
-    def opener(self, clock: Any = None) -> Storage:
+    def opener(self) -> Storage:
+        """A storage that is not open yet; the same one, where only that shares the store."""
         if self.kind == "memory":
-            if clock is not None:
-                self._memory.clock = clock
+            self._memory.clock = self.clock
             return self._memory
-        return SqliteStorage(self.url, clock or SystemClock())
+        return SqliteStorage(self.url, self.clock)
 
-    def open(self, clock: Any = None) -> Storage:
-        return self._stack.enter_context(self.opener(clock))
+    def open(self) -> Storage:
+        return self._stack.enter_context(self.opener())
 
 
 @pytest.fixture
@@ -309,18 +321,25 @@ def store(store_and_backend: tuple[Store, str]) -> Store:
 
 
 @pytest.fixture
+def clock(store: Store) -> TestClock:
+    """A clock that stands still. It is named before what opens the store: `seat`, `hand`."""
+    store.clock = clock = TestClock()
+    return clock
+
+
+@pytest.fixture
 def seat(store_and_backend: tuple[Store, str], scripts: Any, stack: ExitStack) -> Callable[..., Seat]:
     """Opens an app on the store: no second look, and no parking unless `park_after` says so."""
     store, backend = store_and_backend
 
-    def open_seat(*actions: Callable[..., Any], clock: Any = None, **settings: Any) -> Seat:
+    def open_seat(*actions: Callable[..., Any], **settings: Any) -> Seat:
         seen = Seen()
         scheme = store.url.partition(":")[0]
         app = Trivium(
             store.url,
             actions=actions,
-            clock=clock,
-            plugins=scripts.plugins({scheme: lambda url, clock: store.opener(clock)}),
+            clock=store.clock,
+            plugins=scripts.plugins({scheme: lambda url, clock: store.opener()}),
             observers=[seen],
             settings=EngineSettings(**{"park_after": NEVER, "shutdown_grace": 5.0, "queues": frozenset({"default"}), **settings}),
         )
@@ -397,4 +416,8 @@ def traces(tmp_path: Path) -> Path:
     return tmp_path / "traces"
 
 
-on_sqlite = pytest.mark.parametrize("store_and_backend", ["sqlite-asyncio"], indirect=True)
+@pytest.fixture
+def threads() -> Iterator[ThreadPoolExecutor]:
+    """For what blocks while the test goes on."""
+    with ThreadPoolExecutor(4) as threads:
+        yield threads

@@ -69,9 +69,9 @@ def test_a_signal_before_the_end_is_accepted_and_goes_with_the_run(seat, scripts
 
     seat = seat()
     with pause_at(point, 1 if point == "engine.before_end" else 2) as end:
-        run_id = hand_id = seat.start(ends)
+        run_id = seat.start(ends)
         end.wait_reached()
-        result = hand.signal(hand_id, "go")
+        result = hand.signal(run_id, "go")
         end.resume()
         ended = seat.end(run_id)
 

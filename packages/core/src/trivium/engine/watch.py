@@ -45,6 +45,10 @@ class Watches:
             watch.end = end
             watch.event.set()
 
+    def left(self, run_id: RunId) -> None:
+        """The run is not driven here any more: its end may have been rung for while it still seemed to be."""
+        self._look(run_id)
+
     def rung(self, ring: Ring) -> None:
         """Runs ended somewhere; those who wait look for themselves."""
         for run_id in self._by_run if ring.everything else ring.ended & self._by_run.keys():

@@ -95,6 +95,8 @@ class Worker(Host):
         self._due_at: Micros | None = None
         self._due_timer: Timer | None = None
         self._looking: dict[Drive, bool] = {}
+        self._rung_early: set[RunId] = set()
+        """Runs of ours whose inbox was rung for before the commit that claimed them was handed out."""
 
     # --- lifetime --------------------------------------------------------------------------------
 
@@ -224,6 +226,9 @@ class Worker(Host):
         self._drives[drive.run_id] = drive
         self._busy += 1
         self._tasks.start_soon(self._live, drive, driver)
+        if drive.run_id in self._rung_early:
+            self._rung_early.remove(drive.run_id)
+            self.look_into_inbox(drive)
 
     async def _live(self, drive: Drive, driver: Driver) -> None:
         try:
@@ -234,6 +239,7 @@ class Worker(Host):
         finally:
             if self._drives.get(drive.run_id) is drive:
                 del self._drives[drive.run_id]
+            self._watches.left(drive.run_id)
             if not self._drives:
                 self._drained.set()
             if not drive.idle:
@@ -252,11 +258,16 @@ class Worker(Host):
         """A doorbell, or a commit of our own."""
         if ring.work or ring.everything:
             self.look_for_work()
-        for run_id in ring.inbox & self._drives.keys():
-            self.look_into_inbox(self._drives[run_id])
+        for run_id in ring.inbox:
+            drive = self._drives.get(run_id)
+            if drive is not None:
+                self.look_into_inbox(drive)
+            else:
+                self._rung_early.add(run_id)
 
     def tick(self, owned: Mapping[RunId, tuple[int, int]]) -> None:
         """Once a second: what the rings may have missed. `owned` is what the store says this worker owns."""
+        self._rung_early.clear()  # this look makes up for them, and what was rung for and never driven must not pile up
         noted_before = Micros(self.clock.now() - NOTED_AFTER)
         for run_id, drive in list(self._drives.items()):
             found = owned.get(run_id)

@@ -79,7 +79,9 @@ def _kill() -> None:
 
 
 def _stop() -> None:
-    os.kill(os.getpid(), signal.SIGSTOP)
+    # To this thread: a signal to the process is delivered to any of its threads, and this one would run on until that one
+    # has stopped all, past the point and perhaps into a transaction.
+    signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
 
 
 @contextmanager
