@@ -108,8 +108,8 @@ PRIVATE = re.compile(
 
 @for_every_package
 def test_package_names_no_machine_and_no_private_host(package: Path) -> None:
-    files = [package / "pyproject.toml", package / "README.md", *(package / "src").rglob("*")]
-    texts = {path: path.read_text("utf-8") for path in files if path.is_file() and path.suffix != ".pyc"}
+    files = [package / "pyproject.toml", package / "README.md", *sources(package)]
+    texts = {path: path.read_text("utf-8") for path in files if path.is_file()}
 
     found = {str(path.relative_to(ROOT)): match[0] for path, text in texts.items() if (match := PRIVATE.search(text))}
 

@@ -92,7 +92,7 @@ async def _to_the_end(app: Trivium, handle: RunHandle, watcher: Watcher, *, foun
 
         tasks.start_soon(stop_on_signal)
         if found and watcher.listens:  # it may be driven elsewhere; what is driven here comes to the observer by itself
-            tasks.start_soon(follow)
+            await follow()
         await handle.wait()
         tasks.cancel_scope.cancel()
     return code

@@ -64,10 +64,10 @@ def run(
 
     async def begin(app: Trivium, watcher: Watcher) -> tuple[RunHandle, bool]:
         handle = await app.start(target, given, key=key, queue=queue, priority=priority, labels=labels)
+        if handle.existed:
+            await take_up(app, handle, watcher)  # before anything is said: what happens from now on is told
         if not json or sys.stderr.isatty():
             say(f"run {handle.id} {'found by its key' if handle.existed else 'started'}")
-        if handle.existed:
-            await take_up(app, handle, watcher)
         return handle, handle.existed
 
     raise typer.Exit(drive(session, begin, lambda: watcher(target, quiet=json), json=json))

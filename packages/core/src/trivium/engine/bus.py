@@ -30,16 +30,23 @@ class Subscription:
         self._events: deque[Event] = deque(maxlen=CAPACITY)
         self._arrived = anyio.Event()
         self._closed = False
+        self._poked = False
 
     def put(self, event: Event) -> None:
         if self._root_id is None or event.root_id == self._root_id:
             self._events.append(event)
             self._arrived.set()
 
+    def poke(self) -> None:
+        """Have a `get` that waits, or the next one that would, return None: there is something to see elsewhere."""
+        self._poked = True
+        self._arrived.set()
+
     async def get(self, patience: float | None = None) -> Event | None:
-        """The next event; None when there was none for `patience` seconds, or it was closed."""
+        """The next event; None when there was none for `patience` seconds, or it was poked or closed."""
         while not self._events:
-            if self._closed:
+            if self._closed or self._poked:
+                self._poked = False
                 return None
             self._arrived = anyio.Event()
             with anyio.move_on_after(patience) as scope:

@@ -26,6 +26,7 @@ async def follow(engine: Engine, run_id: RunId) -> AsyncIterator[Event]:
     of steps and of the run itself, each once."""
     root_id = (await engine.read_run(run_id)).root_id
     subscription = engine.bus.subscribe(root_id)
+    watch = engine.watches.add(run_id, subscription.poke)
     told = Told(run_id)
     patience = PATIENCE
     try:
@@ -42,6 +43,7 @@ async def follow(engine: Engine, run_id: RunId) -> AsyncIterator[Event]:
                     patience = PATIENCE
                     yield found
     finally:
+        engine.watches.remove(run_id, watch)
         subscription.close()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import anyio
 
@@ -14,11 +14,18 @@ from trivium.model.states import RunStatus
 class Watch:
     """One waiter for one run's end. `end` is set where the run ended in this process."""
 
-    __slots__ = ("end", "event")
+    __slots__ = ("_notify", "end", "event")
 
-    def __init__(self) -> None:
+    def __init__(self, notify: Callable[[], None] | None) -> None:
         self.event = anyio.Event()
         self.end: End | None = None
+        self._notify = notify
+
+    def look(self) -> None:
+        """The run has ended: wake who waits."""
+        self.event.set()
+        if self._notify is not None:
+            self._notify()
 
 
 class Watches:
@@ -27,8 +34,9 @@ class Watches:
     def __init__(self) -> None:
         self._by_run: dict[RunId, list[Watch]] = {}
 
-    def add(self, run_id: RunId) -> Watch:
-        watch = Watch()
+    def add(self, run_id: RunId, notify: Callable[[], None] | None = None) -> Watch:
+        """Wait for the end; `notify` is called besides, for who waits for other things too."""
+        watch = Watch(notify)
         self._by_run.setdefault(run_id, []).append(watch)
         return watch
 
@@ -43,7 +51,7 @@ class Watches:
         """The run ended here."""
         for watch in self._by_run.get(run_id, ()):
             watch.end = end
-            watch.event.set()
+            watch.look()
 
     def left(self, run_id: RunId) -> None:
         """The run is not driven here any more: its end may have been rung for while it still seemed to be."""
@@ -65,4 +73,4 @@ class Watches:
 
     def _look(self, run_id: RunId) -> None:
         for watch in self._by_run.get(run_id, ()):
-            watch.event.set()
+            watch.look()
