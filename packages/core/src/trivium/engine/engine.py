@@ -200,9 +200,9 @@ class Engine:
 
     def _buried(self) -> None:
         """Somebody took this worker for dead (it was stopped, or hung): it goes on as a new one."""
+        _log.warning("worker %s was taken for dead: its runs go on elsewhere", self.worker_id)
+        self.worker.lose_all()
         if not self._stopped:
-            _log.warning("worker %s was taken for dead: it starts again under a new id", self.worker_id)
-            self.worker.lose_all()
             self._tasks.start_soon(self._reboot)
 
     async def _reboot(self) -> None:

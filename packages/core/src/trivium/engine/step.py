@@ -286,6 +286,9 @@ class StepPerformer:
             try:
                 job = Call(action.function, arguments, action.is_async, label, begin)
                 value = (await executor.run(job),)
+            except Exception:  # foreign code: what it raises in place of its cancellation does not hide that it was late
+                if not expired:
+                    raise
             finally:
                 if timer is not None:
                     timer.cancel()
