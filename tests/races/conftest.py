@@ -187,7 +187,11 @@ class Hand:
         return self.storage.commit(Batch(units, claim))
 
     def one(self, unit: Unit) -> Result:
-        (result,) = self.commit(unit).results
+        return self.one_of(self.storage, unit)
+
+    def one_of(self, storage: Storage, unit: Unit) -> Result:
+        """Commit one unit through another storage object of the store."""
+        (result,) = storage.commit(Batch([unit])).results
         return result
 
     def new(self, target: str, inputs: Any = None, **options: Any) -> NewRun:
