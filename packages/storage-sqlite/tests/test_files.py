@@ -11,6 +11,7 @@ import pytest
 
 from trivium.errors import StoreError, StoreUnreachable
 from trivium.faults import install
+from trivium.ids import RunId
 from trivium.json import dumps
 from trivium.model.commit import Batch, Broken, NewSignal, RunUnit, SignalUnit, StartUnit
 from trivium.model.runs import Run
@@ -147,7 +148,7 @@ def test_a_refused_unit_takes_its_rings_and_starts_with_it(bench: Bench) -> None
 
 def test_an_id_that_cannot_be_is_an_error_with_a_code(bench: Bench) -> None:
     with pytest.raises(StoreError, match="lone surrogate"):
-        bench.storage.run("\udcff")
+        bench.storage.run(RunId("\udcff"))
 
 
 # --- the log -------------------------------------------------------------------------------------
