@@ -49,6 +49,35 @@ def test_a_folder_is_no_file(tmp_path: Path) -> None:
     assert "it is a folder" in str(refused(f"sqlite:///{tmp_path}"))
 
 
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    assert isinstance(refused(f"sqlite:///{tmp_path}/file/x.db"), StoreUnreachable)
+
+
+NOBODY_OPENS = """
+from trivium.errors import StoreUnreachable
+if os.getuid() == 0:
+    os.setuid(65534)
+try:
+    storage.open()
+except StoreUnreachable as error:
+    say("refused", error)
+"""
+
+
+@pytest.mark.parametrize("mode", [0o500, 0o555])
+def test_a_folder_of_somebody_else_is_named(path: Path, child, mode: int) -> None:
+    path.parent.parent.chmod(0o755)
+    path.parent.chmod(mode)
+
+    said = child(NOBODY_OPENS).hear()
+
+    path.parent.chmod(0o700)
+    assert said.startswith("refused")
+    assert str(path) in said
+
+
 def test_a_place_where_nothing_can_be_made_is_named() -> None:
     assert isinstance(refused("sqlite:////proc/store.db"), StoreUnreachable)
 

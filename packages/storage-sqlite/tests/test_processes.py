@@ -207,6 +207,19 @@ def test_the_child_of_a_fork_does_not_keep_its_dead_parent_alive(bench: Bench, c
     os.kill(orphan, signal.SIGKILL)
 
 
+def test_a_worker_that_could_not_leave_is_gone(path: Path, bench: Bench) -> None:
+    record = bench.record()
+    with (
+        closing(sqlite3.connect(path, isolation_level=None)) as foreign,
+        SqliteStorage(f"sqlite:///{path}", TestClock(), patience=0.05) as impatient,
+    ):
+        with pytest.raises(StoreBusy), impatient.presence(record):
+            foreign.execute("BEGIN IMMEDIATE")
+        foreign.execute("COMMIT")
+
+    assert {each.id: each.gone for each in bench.storage.workers()}[record.id]
+
+
 def test_nothing_of_the_store_reaches_a_program_that_is_started(bench: Bench) -> None:
     bench.storage.doorbell(bench.me)
     bench.run(bench.start())

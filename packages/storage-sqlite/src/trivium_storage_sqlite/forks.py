@@ -7,6 +7,7 @@ everything that holds either registers here and is told in the child, before any
 
 from __future__ import annotations
 
+import ctypes
 import os
 import weakref
 from abc import ABC, abstractmethod
@@ -21,7 +22,6 @@ class Forked(ABC):
 
 
 _alive: weakref.WeakSet[Forked] = weakref.WeakSet()
-_abandoned: list[object] = []
 
 
 def register(thing: Forked) -> None:
@@ -30,8 +30,8 @@ def register(thing: Forked) -> None:
 
 
 def abandon(thing: object) -> None:
-    """Keep it for ever, so that it is never finalised: a SQLite connection is not to be closed by a child."""
-    _abandoned.append(thing)
+    """Keep it for ever, beyond the end of the interpreter: a SQLite connection is not to be closed by a child."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
 
 
 def _in_child() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -125,12 +126,19 @@ def check_place(location: Location) -> None:
     :raises StoreUnreachable, StoreUnsupported:
     """
     parent = location.path.parent
-    if not parent.is_dir():
+    try:
+        if not stat.S_ISDIR(os.stat(parent).st_mode):
+            raise StoreUnreachable(f"cannot open {location.path}: {parent} is no folder", hint="name another place")
+        if location.path.is_dir():
+            raise StoreUnreachable(f"cannot open {location.path}: it is a folder", hint="name a file in it")
+    except FileNotFoundError:
         raise StoreUnreachable(
             f"cannot open {location.path}: the folder {parent} does not exist", hint=f"mkdir -p {parent}"
-        )
-    if location.path.is_dir():
-        raise StoreUnreachable(f"cannot open {location.path}: it is a folder", hint="name a file in it")
+        ) from None
+    except OSError as error:
+        raise StoreUnreachable(
+            f"cannot open {location.path}: {error.strerror}", hint="check the permissions of the folders above it"
+        ) from error
     if sys.platform == "linux":
         try:
             mounts = Path("/proc/self/mounts").read_text("utf-8", "surrogateescape")

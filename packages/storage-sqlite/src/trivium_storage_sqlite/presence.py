@@ -49,11 +49,11 @@ class Presence(Forked):
         """False in the child of a fork, whose end is not the worker's."""
         return self._descriptor >= 0
 
-    def let_go(self) -> None:
-        """Unlock and remove the file; after the worker's row is gone."""
-        if self.held:
+    def let_go(self, *, forget: bool) -> None:
+        """Unlock; `forget` removes the file, once the worker's row is gone."""
+        if self.held and forget:
             self._path.unlink(missing_ok=True)
-            self._close()
+        self._close()
 
     @override
     def after_fork_in_child(self) -> None:

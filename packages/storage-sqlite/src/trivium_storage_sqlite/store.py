@@ -131,15 +131,19 @@ class SqliteStorage(Storage):
     def _present(self, worker: WorkerRecord) -> Iterator[None]:
         presence = Presence(self._location.folder, worker.id)
         presence.take()
+        left = True
         try:
             self._enter(worker)
+            left = False
             try:
                 yield
             finally:
                 if presence.held:
                     self._leave(worker.id)
+                    left = True
         finally:
-            presence.let_go()
+            # A row that could not be deleted needs its file: its free lock tells the others that nobody is behind it.
+            presence.let_go(forget=left)
 
     def _enter(self, worker: WorkerRecord) -> None:
         with self._database.writing() as connection:
