@@ -19,12 +19,10 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from typing_extensions import Self
+from typing import Any, Self
 
 from trivium.hooks import Plugins
 from trivium.ids import RunId
@@ -36,6 +34,7 @@ from trivium.storage.open import open_storage
 from trivium.storage.port import Note, RunFilter, WorkerRecord
 
 HERE = Path(__file__).parent
+ACTIONS = HERE / "witness.py"
 PATIENCE = 30.0
 """Seconds after which what a test waits for will not come any more."""
 SEED = int(os.environ.get("TRIVIUM_CRASH_SEED", "20"))
@@ -49,9 +48,9 @@ def dice(*salt: object) -> random.Random:
     return random.Random(f"{SEED} {salt}")
 
 
-def spread(count: int, *salt: object) -> list[int]:
-    """Which of `count` times to kill at: the first, the last, and some between."""
-    wanted = count if KILLS == "all" else min(count, int(KILLS))
+def spread(count: int, *salt: object, times: int = 1) -> list[int]:
+    """Which of `count` times to kill at: the first, the last, and some between; `times` as many as usual."""
+    wanted = count if KILLS == "all" else min(count, times * int(KILLS))
     if wanted == count:
         return list(range(1, count + 1))
     between = dice("spread", *salt).sample(range(2, count), wanted - 2) if wanted > 2 else []
@@ -64,9 +63,9 @@ def spread(count: int, *salt: object) -> list[int]:
 class Child:
     """A process under test. What it says comes line by line down its wire; the wire ends with it."""
 
-    def __init__(self, pid: int, wire: int, log: Path, ended: Callable[[float], int]) -> None:
+    def __init__(self, pid: int, wire: int, log: Path | None, ended: Callable[[float], int]) -> None:
         self.pid = pid
-        self.log = log
+        self._log = log
         self._ended = ended
         self._lines: list[str] = []
         self._heard = threading.Condition()
@@ -102,11 +101,14 @@ class Child:
         with self._heard:
             assert self._heard.wait_for(lambda: len(self._lines) >= count or self._lines[-1:] == [""], PATIENCE)
 
+    def told(self, word: str) -> int:
+        """The number that came with a word. For children that have ended."""
+        (line,) = [line for line in self._lines if line.startswith(f"{word} ")]
+        return int(line.removeprefix(f"{word} "))
+
     def signal(self, number: signal.Signals) -> None:
-        try:
+        with suppress(ProcessLookupError):
             os.kill(self.pid, number)
-        except ProcessLookupError:
-            pass
 
     def kill(self) -> int:
         """SIGKILL, and wait until it is dead; how it ended, if it was faster."""
@@ -120,8 +122,10 @@ class Child:
         return code
 
     def said(self) -> str:
-        """What it logged."""
-        return self.log.read_text() if self.log.exists() else ""
+        """What it logged, or, for a command, what it printed, with the witness's lines between."""
+        if self._log is None:
+            return "\n".join(self._lines)
+        return self._log.read_text() if self._log.exists() else ""
 
 
 class Nursery:
@@ -169,6 +173,13 @@ class Nursery:
             assert self._told.wait_for(lambda: self._pids, PATIENCE), "the zygote does not answer"
             pid = self._pids.pop()
         return Child(pid, wire, log, lambda patience: self._code(pid, patience))
+
+    def wait_any(self, children: Sequence[Child]) -> Child:
+        """The first of them to end; it has ended."""
+        with self._told:
+            ended = self._told.wait_for(lambda: [child for child in children if child.pid in self._codes], PATIENCE)
+        assert ended, "none of the processes ended"
+        return ended[0]
 
     def _code(self, pid: int, patience: float) -> int:
         with self._told:
@@ -280,22 +291,21 @@ class Site:
         return child
 
     def command(self, *words: str | Path) -> Child:
-        """`trivium WORDS` as a user calls it, in a new interpreter. Its wire has the witness's lines."""
+        """`trivium WORDS` as a user calls it, in a new interpreter. Down its wire comes all that it prints, too."""
         wire, far_end = os.pipe()
-        log = self.folder / f"log-{len(self._children)}"
         environment = {**os.environ, "CRASH_WITNESS": str(self._witness), "CRASH_WIRE": str(far_end)}
         environment.pop("TRIVIUM_STORE", None)
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "trivium.cli", *map(str, words), "--store", self.url],
-                stdout=output,
-                stderr=output,
-                cwd=self.folder,
-                env=environment,
-                pass_fds=[far_end],
-            )
+        process = subprocess.Popen(
+            [sys.executable, "-m", "trivium.cli", *map(str, words), "--store", self.url],
+            stdin=subprocess.DEVNULL,
+            stdout=far_end,
+            stderr=far_end,
+            cwd=self.folder,
+            env=environment,
+            pass_fds=[far_end],
+        )
         os.close(far_end)
-        child = Child(process.pid, wire, log, process.wait)
+        child = Child(process.pid, wire, None, process.wait)
         self._children.append(child)
         return child
 
@@ -412,7 +422,9 @@ def check_accepted(lines: Sequence[Line], snapshot: Snapshot) -> None:
 
 def check_completed(snapshot: Snapshot) -> None:
     """Every run has completed, and left nothing behind."""
-    others = [(run.id, run.status, run.error) for run in snapshot.runs.values() if run.status is not RunStatus.COMPLETED]
+    others = [
+        (run.id, run.status, run.error) for run in snapshot.runs.values() if run.status is not RunStatus.COMPLETED
+    ]
     assert not others, f"not completed: {others}"
     assert snapshot.unconsumed == 0
 

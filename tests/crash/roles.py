@@ -7,16 +7,20 @@ import json
 import logging
 import os
 import signal
+import sqlite3
+import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import anyio
 
 from crash import trees, witness
 from trivium import RunHandle, Trivium, faults
+from trivium.clock import Micros
 from trivium.engine.settings import EngineSettings
 from trivium.errors import RunIsTerminal
 from trivium.hooks import Plugins
@@ -87,7 +91,7 @@ async def _signal(handle: RunHandle, number: int) -> None:
 
 
 async def _all_ended(trivium: Trivium) -> None:
-    while await trivium.runs(RunFilter(statuses=UNENDED, limit=1)):
+    while await trivium.runs(RunFilter(statuses=UNENDED, limit=1)):  # noqa: ASYNC110  # they may end in other processes
         await anyio.sleep(0.01)
 
 
@@ -130,19 +134,48 @@ def start(url: str, starts: list[dict[str, Any]]) -> int:
 # --- processes that only use the store --------------------------------------------------------------
 
 
-def open_store(url: str) -> int:
+def open_store(url: str, die_behind: int = 0) -> int:
     """Open the store, which makes or migrates it, and close it again."""
-    witness.tell(b"opening\n")
-    with open_storage(url, openers=Plugins.load().storages):
-        witness.tell(b"opened\n")
+    storage = open_storage(url, openers=Plugins.load().storages)
+    with calls_counted(die_behind) as count, storage:
+        pass
+    witness.tell(f"calls {count()}\n".encode())
     return 0
 
 
-def prune(url: str, before: int) -> int:
-    with open_storage(url, openers=Plugins.load().storages) as storage:
-        witness.tell(b"pruning\n")
-        storage.prune(before=before)  # type: ignore[arg-type]  # micros, as JSON has them
+def prune(url: str, before: int, die_behind: int = 0) -> int:
+    with open_storage(url, openers=Plugins.load().storages) as storage, calls_counted(die_behind) as count:
+        storage.prune(before=Micros(before))
+    witness.tell(f"calls {count()}\n".encode())
     return 0
+
+
+@contextmanager
+def calls_counted(die_behind: int) -> Iterator[Callable[[], int]]:
+    """Count what this thread calls of SQLite and of the system, and die behind a certain one of these calls: finer than
+    any named points are."""
+    calls = 0
+
+    def look(frame: FrameType, event: str, called: object) -> None:
+        nonlocal calls
+        if event == "c_return" and _touches_disk(called):
+            calls += 1
+            if calls == die_behind:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.setprofile(look)
+    try:
+        yield lambda: calls
+    finally:
+        sys.setprofile(None)
+
+
+def _touches_disk(called: object) -> bool:
+    owner = getattr(called, "__self__", None)
+    return isinstance(owner, sqlite3.Connection | sqlite3.Cursor) or getattr(owner, "__name__", "") in (
+        "posix",
+        "fcntl",
+    )
 
 
 ROLES: dict[str, Callable[..., int]] = {

@@ -1,4 +1,4 @@
-"""The runs that are crashed: a flow with parallel steps and a retry, a tree with everything else, and many small runs."""
+"""The runs that are crashed: a flow with parallel steps and a retry, a tree with everything else, many small runs."""
 
 from __future__ import annotations
 
@@ -39,6 +39,24 @@ steps:
   - {id: b, uses: add, with: {a: "${{ steps.a.output }}"}}
   - {id: c, uses: add, with: {a: "${{ steps.b.output }}"}}
 """
+
+
+WIDTH = 10
+WIDE_STEPS = 300
+
+
+def wide() -> str:
+    """A flow of 300 steps in ten columns, each step behind the one above it: at most ten are under way."""
+    steps = []
+    for number in range(WIDE_STEPS):
+        above = f'"${{{{ steps.s{number - WIDTH}.output }}}}"' if number >= WIDTH else str(number)
+        steps.append(f"  - {{id: s{number}, uses: add, with: {{a: {above}}}}}")
+    return "\n".join(["trivium: 1", "name: wide", "steps:", *steps, ""])
+
+
+def one_step(name: str, action: str, inputs: str, *, after: str = "", more: str = "") -> str:
+    """A flow of one step, and perhaps others behind it."""
+    return f"trivium: 1\nname: {name}\nsteps:\n  - {{id: step, uses: {action}, with: {inputs}{more}}}\n{after}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """`kill -9` at every point around a commit that the reference scenarios reach.
 
 Each scenario is driven once undisturbed, counting how often it reaches each point; then, for a point and a number, by a
-process that kills itself there, and by another one after it. By default some numbers of each point are taken, spread over the
-run; TRIVIUM_CRASH_KILLS=all takes them all.
+process that kills itself there, and by another one after it. By default some numbers of each point are taken, spread
+over the run; TRIVIUM_CRASH_KILLS=all takes them all.
 """
 
 from __future__ import annotations
@@ -27,7 +27,13 @@ from crash.scenarios import SCENARIOS, Scenario
 
 BY_CHANCE = {"engine.before_beat", "engine.after_claim", "engine.before_park", "sqlite.before_checkpoint"}
 """Points that a run may reach or not, as its timing has it."""
-WHILE_RESUMING = ("engine.before_bury", "sqlite.locked", "sqlite.before_commit", "engine.after_commit", "engine.after_claim")
+WHILE_RESUMING = (
+    "engine.before_bury",
+    "sqlite.locked",
+    "sqlite.before_commit",
+    "engine.after_commit",
+    "engine.after_claim",
+)
 
 
 def by_name(scenario: Scenario) -> str:
@@ -83,7 +89,8 @@ def test_the_scenarios_reach_the_points_that_they_are_said_to_reach(
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
-    ("scenario", "point"), [pytest.param(one, point, id=f"{one.name}-{point}") for one in SCENARIOS for point in one.points]
+    ("scenario", "point"),
+    [pytest.param(one, point, id=f"{one.name}-{point}") for one in SCENARIOS for point in one.points],
 )
 def test_a_scenario_killed_at_a_point_goes_on_and_repeats_only_what_was_under_way(
     nursery: Nursery, tmp_path: Path, counts: Mapping[str, Mapping[str, int]], scenario: Scenario, point: str

@@ -8,7 +8,6 @@ from typing import ClassVar
 from typing_extensions import override
 
 from crash import witness
-
 from trivium import Definition, Driver, JsonValue, NotDone, Prepared, RunContext
 from trivium.hooks import hookimpl
 from trivium.model.drivers import Names

@@ -8,11 +8,13 @@ when to strike.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 
 from trivium import NotDone, OnUnknown, StepContext, action
 
@@ -30,10 +32,8 @@ def say(word: str, run_id: str, key: str, attempt: int = 0) -> None:
 
 def tell(line: bytes) -> None:
     """Down the wire alone; a test that has stopped to listen misses it."""
-    try:
+    with contextlib.suppress(BrokenPipeError, BlockingIOError):
         os.write(int(os.environ["CRASH_WIRE"]), line)
-    except (BrokenPipeError, BlockingIOError):
-        pass
 
 
 def said(word: str, run_id: str, key: str) -> int:
@@ -56,9 +56,25 @@ def _end(context: StepContext) -> None:
 @action
 async def add(context: StepContext, a: int, b: int = 1) -> int:
     _begin(context)
-    await anyio.sleep(0)
+    await anyio.lowlevel.checkpoint()
     _end(context)
     return a + b
+
+
+@action
+async def add_slowly(context: StepContext, a: int, b: int = 1) -> int:
+    _begin(context)
+    await anyio.sleep(0.01)
+    _end(context)
+    return a + b
+
+
+@action
+async def blow_up(context: StepContext, value: int) -> list[str]:
+    """Something that is too large to be kept in place."""
+    _begin(context)
+    _end(context)
+    return [f"{value}" * 1000] * 100
 
 
 @action
@@ -145,7 +161,7 @@ async def pay(context: StepContext, amount: int, die: bool = False) -> str:
             raise NotDone
         return f"paid {amount}"
 
-    receipt = await context.once("transfer", transfer, verify=verify)
+    receipt: str = await context.once("transfer", transfer, verify=verify)
     _end(context)
     return receipt
 

@@ -38,11 +38,11 @@ class Zygote:
 
     def serve(self) -> None:
         while True:
-            ready, _, _ = select.select([self._channel, self._wake], [], [])
+            ready, _, _ = select.select([self._channel.fileno(), self._wake], [], [])
             if self._wake in ready:
                 os.read(self._wake, 4096)
                 self._reap()
-            if self._channel in ready:
+            if self._channel.fileno() in ready:
                 data, wires, _, _ = socket.recv_fds(self._channel, 1 << 20, 1)
                 if not data:
                     break
@@ -98,7 +98,9 @@ def import_what_a_child_imports() -> None:
         pid = os.fork()
         if pid == 0:
             os.environ["CRASH_WITNESS"] = f"{folder}/witness"
-            starts = [{"target": scenarios.flow_file(Path(folder), "warm", scenarios.FLOW), "inputs": {"n": 1}, "key": "warm"}]
+            starts = [
+                {"target": scenarios.flow_file(Path(folder), "warm", scenarios.FLOW), "inputs": {"n": 1}, "key": "warm"}
+            ]
             request = {"role": "drive", "arguments": {"url": f"sqlite:///{folder}/warm.db", "starts": starts}}
             request |= {"environment": {}, "log": f"{folder}/log"}
             become(request, os.open(os.devnull, os.O_WRONLY), lambda: _write(found))
