@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,10 +21,11 @@ from typing import Any
 import anyio
 import pytest
 from anyio.from_thread import start_blocking_portal
+from typing_extensions import override
 
 from trivium import Clock, SystemClock, Trivium
 from trivium.engine.settings import EngineSettings
-from trivium.ids import RunId, WorkerId, new_run_id, new_worker_id
+from trivium.ids import NeedsId, RunId, WorkerId, new_run_id, new_worker_id
 from trivium.json import NULL, dumps
 from trivium.loading import load_module
 from trivium.model.commit import (
@@ -47,7 +48,7 @@ from trivium.model.journal import Entry
 from trivium.model.runs import NewRun, Run
 from trivium.model.states import RunStatus
 from trivium.storage.memory import MemoryStorage
-from trivium.storage.port import Storage, WorkerRecord
+from trivium.storage.port import RunFilter, Storage, WorkerRecord
 from trivium.testing import TestClock
 from trivium.testing.faults import pause_at
 from trivium_storage_sqlite.store import SqliteStorage
@@ -256,11 +257,28 @@ class Hand:
         assert run is not None
         return run
 
+    def runs(self) -> Sequence[Run]:
+        return self.storage.runs(RunFilter())
+
     def status(self, run_id: RunId) -> RunStatus:
         return self.run(run_id).status
 
     def entries(self, run_id: RunId) -> dict[str, Entry]:
         return {entry.key: entry for entry in self.storage.entries(run_id)}
+
+
+class HeldReads(MemoryStorage):
+    """A store in memory that keeps the answer to a question back while a test likes."""
+
+    needs_gate: Gate | None = None
+
+    @override
+    def needs(self) -> Mapping[NeedsId, frozenset[str]]:
+        found = super().needs()
+        gate, self.needs_gate = self.needs_gate, None
+        if gate is not None:
+            gate.pass_through()
+        return found
 
 
 class Store:
@@ -271,14 +289,14 @@ class Store:
         self.path = folder / "store.db"
         self.url = "shared:" if kind == "memory" else f"sqlite:///{self.path}"
         self.clock: Clock = SystemClock()
-        self._memory = MemoryStorage()
+        self.memory = HeldReads()
         self._stack = stack
 
     def opener(self) -> Storage:
         """A storage that is not open yet; the same one, where only that shares the store."""
         if self.kind == "memory":
-            self._memory.clock = self.clock
-            return self._memory
+            self.memory.clock = self.clock
+            return self.memory
         return SqliteStorage(self.url, self.clock)
 
     def open(self) -> Storage:
@@ -360,10 +378,10 @@ def hand(store: Store, scripts: Any, stack: ExitStack) -> Hand:
 class Process:
     """A worker in a process of its own."""
 
-    def __init__(self, url: str, faults: str, *, beats: bool) -> None:
+    def __init__(self, url: str, faults: str, *, starts: str = "", beats: bool) -> None:
         environment = {**os.environ, "TRIVIUM_FAULTS": faults, "TRIVIUM_RACES_BEAT": "1" if beats else ""}
         self._process = subprocess.Popen(
-            [sys.executable, worker_process.__file__, url],
+            [sys.executable, worker_process.__file__, url, *filter(None, [starts])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,
@@ -406,8 +424,9 @@ class Process:
 def process(store: Store, stack: ExitStack) -> Callable[..., Process]:
     """Starts a worker process on the store, which has to be SQLite's."""
 
-    def start(faults: str = "", *, beats: bool = False) -> Process:
-        process = Process(store.url, faults, beats=beats)
+    def start(faults: str = "", *, starts: str = "", beats: bool = False) -> Process:
+        """A worker; or, with `starts`, a client that starts this target and does nothing else."""
+        process = Process(store.url, faults, starts=starts, beats=beats)
         stack.callback(process.close)
         return process
 

@@ -99,26 +99,3 @@ def test_a_claim_that_is_under_way_when_its_worker_stops_is_handed_back(seat, ha
 
     assert (hand.status(run_id), hand.run(run_id).losses) == (RunStatus.QUEUED, 0)
     assert called == []
-
-
-def test_a_run_of_a_definition_that_appears_during_a_look_is_claimed_by_that_look_or_the_next(store, seat, hand, scripts):
-    """A look reads which needs there are, then claims. A definition that is stored between must not wait for the second look."""
-
-    @scripts()
-    async def known(context):
-        return 1
-
-    seat = seat()
-    worker = seat.app.engine.worker
-    found = dict(worker.storage.needs())
-
-    def look_and_start() -> str:
-        worker.look_for_work()  # its read may be over before the start below, or come behind it
-        run_id = hand.start(known)
-        worker.look_for_work()
-        return run_id
-
-    run_id = seat.portal.call(look_and_start)
-
-    assert found == {}
-    assert seat.end(run_id).output == "1"

@@ -1,4 +1,5 @@
-"""A worker in a process of its own: `python worker_process.py URL`, until its standard input ends.
+"""A worker in a process of its own: `python worker_process.py URL`, until its standard input ends. With a target behind the URL,
+a client that starts it.
 
 It stops or kills itself at the points that TRIVIUM_FAULTS names. It does not beat unless TRIVIUM_RACES_BEAT is set, so that it makes
 no commit but those of its runs: the first is the claim with which it boots.
@@ -83,6 +84,11 @@ async def marks(context: RunContext) -> JsonValue:
     return [await context.step(text, "mark", file=inputs["file"], text=text) for text in inputs["steps"]]
 
 
+async def marks_nothing(context: RunContext) -> JsonValue:
+    """Ends at once."""
+    return None
+
+
 async def marks_then_waits(context: RunContext) -> JsonValue:
     """The same, then a signal."""
     await marks(context)
@@ -119,17 +125,22 @@ async def marks_alone(context: RunContext) -> JsonValue:
 
 def add_all(scripts: Scripts) -> None:
     """Have a driver know all of these."""
-    for body in (marks, marks_then_waits, marks_once, dies):
+    for body in (marks, marks_nothing, marks_then_waits, marks_once, dies):
         scripts()(body)
     scripts(limits=LIMITED)(marks_alone)
 
 
-async def main(url: str) -> None:
+async def main(url: str, starts: str = "") -> None:
     scripts = Scripts()
     add_all(scripts)
     settings = EngineSettings(name="process", park_after=3600.0, shutdown_grace=5.0, queues=frozenset({"default"}))
-    app = Trivium(url, actions=[mark], plugins=scripts.plugins({"sqlite": open_sqlite}), settings=settings)
+    plugins = scripts.plugins({"sqlite": open_sqlite})
+    app = Trivium(url, actions=[mark], plugins=plugins, settings=settings, worker=not starts)
     install_from_env("TRIVIUM_FAULTS")
+    if starts:
+        async with app:
+            await app.start(starts)
+        return
     beat = bool(os.environ.get("TRIVIUM_RACES_BEAT"))
     with pause_at("engine.before_beat", 0 if beat else 1) as heart:
         async with app:
@@ -139,4 +150,4 @@ async def main(url: str) -> None:
 
 
 if __name__ == "__main__":
-    anyio.run(main, sys.argv[1])
+    anyio.run(main, *sys.argv[1:])

@@ -91,6 +91,7 @@ class Worker(Host):
         self._suspect_next = False
         self._suspect_since: float | None = None
         self._refreshing = False
+        self._look_again = False
         self._needs: dict[NeedsId, frozenset[str]] = {}
         self._due_at: Micros | None = None
         self._due_timer: Timer | None = None
@@ -141,16 +142,21 @@ class Worker(Host):
 
     def look_for_work(self) -> None:
         """Runs may have become claimable, of definitions that this worker has not seen."""
-        if self._accepting and not self._refreshing and self._tasks is not None:
-            self._refreshing = True
-            self._tasks.start_soon(self._refresh)
+        if self._accepting and self._tasks is not None:
+            self._look_again = True
+            if not self._refreshing:
+                self._refreshing = True
+                self._tasks.start_soon(self._refresh)
 
     async def _refresh(self) -> None:
+        """Look, and again for whoever rang meanwhile: what was read may be older than the run that was rung for."""
         try:
-            self._needs = dict(await anyio.to_thread.run_sync(self.storage.needs))
+            while self._look_again:
+                self._look_again = False
+                self._needs = dict(await anyio.to_thread.run_sync(self.storage.needs))
+                self._claim()
         finally:
             self._refreshing = False
-        self._claim()
 
     def serves(self) -> frozenset[NeedsId]:
         """The sets of needs that this worker can meet."""
