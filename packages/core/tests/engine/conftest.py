@@ -1,6 +1,6 @@
 """What the tests of the engine share: two small drivers, a store that several apps stand on, and a clock that is moved by hand.
 
-Every test runs under asyncio and under trio, on the in-memory storage and on SQLite. Test modules cannot import this one; they
+Every test runs under asyncio and under trio on the in-memory storage, and under asyncio on SQLite. Test modules cannot import this one; they
 get everything through the fixture `world`.
 """
 
@@ -290,12 +290,19 @@ class Opened:
         return [note.text for note in await anyio.to_thread.run_sync(self.storage.notes, run.id)]
 
 
-@pytest.fixture(params=["asyncio", "trio"])
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """The storages are called from threads, so one event loop is enough for the second of them."""
+    if "world" in metafunc.fixturenames:
+        combinations = [("asyncio", "memory"), ("trio", "memory"), ("asyncio", "sqlite")]
+        metafunc.parametrize(("anyio_backend", "world"), combinations, indirect=True)
+
+
+@pytest.fixture
 def anyio_backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     clock = TestClock()
     if request.param == "sqlite":

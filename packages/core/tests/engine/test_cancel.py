@@ -98,12 +98,12 @@ async def test_a_thread_is_told_and_nobody_waits_for_it(world):
 
     async with world.app(looks) as app:
         run = await app.start(main)
-        await anyio.to_thread.run_sync(began.wait)
+        await anyio.to_thread.run_sync(began.wait, 5)
         await run.cancel()
         with pytest.raises(RunCancelled):
             await run.result()
         told.set()
-        await anyio.to_thread.run_sync(left.wait)
+        await anyio.to_thread.run_sync(left.wait, 5)
 
     assert seen == [True]
 

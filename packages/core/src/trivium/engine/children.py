@@ -90,7 +90,7 @@ class Child(ChildRun):
             RunUnit(run_id=drive.run_id, epoch=drive.epoch, entries=[entry], consumed=consumed)
         )
         if not isinstance(result, Applied):
-            drive.lose()
+            drive.not_applied(result)
             await unwound()
         self._entry = entry
         drive.wake(ItemKind.CHILD_END, self.id)  # others may have asked for this result too, and the item is gone

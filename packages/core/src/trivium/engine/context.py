@@ -24,7 +24,7 @@ from trivium.engine.waiting import Wait
 from trivium.errors import Conflict, Parked, StepFailed, UsageError, WaitTimeout
 from trivium.ids import RunId
 from trivium.json import NULL, JsonText, JsonValue, dumps, loads
-from trivium.model.commit import Applied, Broken, End, NewMessage, NewSignal, Refused, RunUnit, Woken
+from trivium.model.commit import Applied, Broken, End, NewMessage, NewSignal, Refused, Result, RunUnit, Woken
 from trivium.model.context import Outcome, RunContext
 from trivium.model.effects import OnUnknown
 from trivium.model.failure import Failure
@@ -370,7 +370,7 @@ class DriveContext(RunContext):
     ) -> T:
         drive = self._drive
         drive.check_leaving()
-        journal_key = f"{EntryKind.EFFECT}:{key}"
+        journal_key = f"{EntryKind.EFFECT}:{key}" if scope is None else f"{EntryKind.EFFECT}:{key} of {scope}"
         entry = drive.journal.find(EntryKind.EFFECT, journal_key, key, None)
         if entry is not None and entry.output is not None:
             recorded: Any = loads(entry.output)
@@ -530,10 +530,10 @@ class DriveContext(RunContext):
             await unwound()
         return applied
 
-    def _settle(self, unit: RunUnit, result: object) -> Applied | None:
+    def _settle(self, unit: RunUnit, result: Result) -> Applied | None:
         drive = self._drive
         if not isinstance(result, Applied):
-            drive.lose()
+            drive.not_applied(result)
             return None
         for entry in unit.entries:
             if entry.status.terminal:

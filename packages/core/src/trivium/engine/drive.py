@@ -63,6 +63,10 @@ class Drive:
         self.ended: End | None = None
         self.idle = False
         self.finished = False
+        self.takes_tasks = False
+        """Whether its task group may be given more to do; threads that were given up may ask at any time."""
+        self.writes = True
+        """Whether its last unit is still to come."""
         self.open_entries: dict[int, Callable[[], Entry]] = {}
         """By seq: how to write down what has begun and not ended."""
         self.notes: list[str] = []
@@ -80,6 +84,7 @@ class Drive:
         self._park_timer: Timer | None = None
         self._cancel_reason: str | None = None
         self._timed_out = False
+        self._fault: Failure | None = None
         self._tasks: anyio.abc.TaskGroup | None = None
         self._first_inbox: Sequence[Item] = claimed.inbox
         self._delivered: anyio.Event | None = None
@@ -103,12 +108,15 @@ class Drive:
                     self._emit_claimed()
                 async with anyio.create_task_group() as tasks:
                     self._tasks = tasks
+                    self.takes_tasks = True
                     self.adopt_task()
                     self.deliver(record.wake_seq, self._first_inbox)
                     ending = await self._outcome_of(body)
                     if self.leaving is Leaving.RELEASED:
                         await self._calls_end()  # what is under way may finish: its outcome is worth keeping
+                    self.takes_tasks = False
                     tasks.cancel_scope.cancel()
+            self.writes = False
             await self._leave(ending)
         finally:
             if timer is not None:
@@ -158,6 +166,8 @@ class Drive:
                 ending = End(RunStatus.CANCELLED, error=error)
             elif self._timed_out:
                 ending = End(RunStatus.FAILED, error=_timed_out(self.record.timeout))
+            elif self._fault is not None:
+                ending = End(RunStatus.FAILED, error=self._fault)
         if ending is not None:
             await self._end(ending)
 
@@ -238,6 +248,16 @@ class Drive:
         if self._tasks is not None:
             self._tasks.cancel_scope.cancel()
 
+    def not_applied(self, result: Result) -> None:
+        """A commit was not applied, and there is no verb to tell it to: stop. The run is somebody else's; or, if the store refused
+        what is in it, the run ends with that."""
+        if not isinstance(result, (Refused, Broken)):
+            self.lose()
+        elif self._fault is None:
+            self._fault = failure_of(result.error, kind=FailureKind.CONFLICT)
+            if self._tasks is not None:
+                self._tasks.cancel_scope.cancel()
+
     def cancel(self, reason: str) -> None:
         """Cancel what runs, then end as cancelled. An end that was committed before wins."""
         if self._cancel_reason is None:
@@ -247,7 +267,12 @@ class Drive:
 
     @property
     def _cancelling(self) -> bool:
-        return self._cancel_reason is not None or self._timed_out or self.leaving is Leaving.LOST
+        return (
+            self._cancel_reason is not None
+            or self._timed_out
+            or self._fault is not None
+            or self.leaving is Leaving.LOST
+        )
 
     @property
     def cancelling(self) -> bool:
@@ -437,7 +462,7 @@ class Drive:
             elif self.idle:
                 self._arm_park()
         else:
-            self.lose()
+            self.not_applied(result)
 
     def _settle(self) -> None:
         self._parking = False
@@ -497,7 +522,7 @@ class Drive:
         if isinstance(result, Applied):
             self.wake_seq_seen(result.wake_seq)
         else:
-            self.lose()
+            self.not_applied(result)
 
     def closes(self, seq: int) -> None:
         """What had begun under `seq` has ended. Said when its last state is handed to the committer: from then on the older state

@@ -9,10 +9,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, cast
+from typing import Any, NoReturn, TypeAlias, cast
 
 import anyio
 
+from trivium.engine.drive import Drive, Leaving
 from trivium.engine.waiting import Wait
 from trivium.errors import EffectUnderWay, EffectUnknown, NotDone, Parked
 from trivium.json import JsonText, JsonValue, dumps, loads
@@ -20,9 +21,6 @@ from trivium.model.commit import Applied, Refused, RunUnit
 from trivium.model.effects import Effect, EffectChange, EffectStatus, OnUnknown
 from trivium.model.inbox import ItemKind
 from trivium.model.states import RunStatus, WaitReason
-
-if TYPE_CHECKING:
-    from trivium.engine.drive import Drive
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,27 +224,31 @@ class Ledger:
                         takes_over=True,
                     )
                 ]
-            if not isinstance(await drive.host.committer.commit(unit), Applied):
-                drive.lose()
+            result = await drive.host.committer.commit(unit)
+            if not isinstance(result, Applied):
+                drive.not_applied(result)
                 await unwound()
             if answer is not None:
                 self._intended.discard((asked.scope, asked.key))
                 return
 
     async def _do(self, effect: EffectCall, command: Intend | Settle) -> Effect | None:
-        scope = self.scope_of(effect)
         if isinstance(command, Settle):
-            change = EffectChange(
-                scope=scope,
-                key=effect.key,
-                status=command.status,
-                step_key=effect.step_key,
-                output=command.output,
-                takes_over=True,
-            )
-            self.settle(scope, effect.key, change)
+            self._write_down(effect, command)
             return None
-        return await self._intend(effect, scope)
+        return await self._intend(effect, self.scope_of(effect))
+
+    def _write_down(self, effect: EffectCall, command: Settle) -> None:
+        scope = self.scope_of(effect)
+        change = EffectChange(
+            scope=scope,
+            key=effect.key,
+            status=command.status,
+            step_key=effect.step_key,
+            output=command.output,
+            takes_over=True,
+        )
+        self.settle(scope, effect.key, change)
 
     async def _intend(self, effect: EffectCall, scope: str) -> Effect | None:
         drive = self._drive
@@ -271,7 +273,7 @@ class Ledger:
         if isinstance(result, Refused) and result.effect is not None:
             await self._check_not_under_way(result.effect)
             return result.effect
-        drive.lose()
+        drive.not_applied(result)
         await unwound()
 
     async def _check_not_under_way(self, row: Effect) -> None:
@@ -297,10 +299,16 @@ class Ledger:
                 answered.set()
 
         def begin() -> None:
-            if drive.cancelling or drive.leaving is not None:
+            if isinstance(command, Settle):
+                # What is known now is worth writing for as long as the run is ours, also where nothing new may begin.
+                if drive.writes and drive.leaving in (None, Leaving.RELEASED):
+                    self._write_down(effect, command)
+                    found.append(None)
                 answered.set()
-            else:
+            elif drive.takes_tasks and not drive.cancelling and drive.leaving in (None, Leaving.RELEASED):
                 drive.tasks.start_soon(answer)
+            else:
+                answered.set()
 
         if drive.host.bridge.call_soon(begin):
             answered.wait()

@@ -159,7 +159,7 @@ class StepPerformer:
         unit = RunUnit(run_id=drive.run_id, epoch=drive.epoch, entries=[self._open_entry(call)])
         result = await host.committer.commit(unit)
         if not isinstance(result, Applied):
-            drive.lose()
+            drive.not_applied(result)
             return False
         drive.wake_seq_seen(result.wake_seq)
         if host.listening:
@@ -207,7 +207,7 @@ class StepPerformer:
         unit = RunUnit(run_id=self._drive.run_id, epoch=self._drive.epoch, entries=[self._open_entry(call)])
         result = await self._host.committer.commit(unit)
         if not isinstance(result, Applied):
-            self._drive.lose()
+            self._drive.not_applied(result)
             return False
         return True
 
