@@ -1,4 +1,4 @@
-"""Trivium: flows, agents and channels on one durable core."""
+"""Trivium: durable runs. What users import stands here."""
 
 from trivium.app import RunHandle, Trivium
 from trivium.clock import Clock, Micros, SystemClock
@@ -26,3 +26,43 @@ from trivium.model.effects import OnUnknown
 from trivium.model.policies import Backoff, Delivery, Retry
 from trivium.model.runs import Definition
 from trivium.registry import action
+
+__all__ = [
+    # what a program starts with
+    "Trivium",
+    "RunHandle",
+    "action",
+    "Retry",
+    "Backoff",
+    "Delivery",
+    "OnUnknown",
+    # what actions and drivers see
+    "StepContext",
+    "RunContext",
+    "ChildRun",
+    "Outcome",
+    "Driver",
+    "Prepared",
+    "Definition",
+    # values
+    "JsonValue",
+    "RunId",
+    "Clock",
+    "SystemClock",
+    "Micros",
+    # errors
+    "TriviumError",
+    "UsageError",
+    "DefinitionError",
+    "InvalidInput",
+    "NotFound",
+    "Conflict",
+    "StoreError",
+    "RunFailed",
+    "RunCancelled",
+    "StepFailed",
+    "WaitTimeout",
+    "EffectUnknown",
+    "NotDone",
+    "Parked",
+]
