@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from typing import Any, NoReturn, TypeAlias, cast
 
 import anyio
+import anyio.to_thread
 
 from trivium.engine.drive import Drive, Leaving
 from trivium.engine.waiting import Wait
 from trivium.errors import EffectUnderWay, EffectUnknown, NotDone, Parked
 from trivium.json import JsonText, JsonValue, dumps, loads
-from trivium.model.commit import Applied, Refused, RunUnit
+from trivium.model.commit import Applied, Refused, Result, RunUnit
 from trivium.model.effects import Effect, EffectChange, EffectStatus, OnUnknown
 from trivium.model.inbox import ItemKind
 from trivium.model.states import RunStatus, WaitReason
@@ -191,9 +192,14 @@ class Ledger:
         """Write what is known, with the next commit, without waiting for it: should it be lost, the row is still `intended`."""
         self._intended.discard((scope, key))
         drive = self._drive
-        drive.host.committer.submit(
-            RunUnit(run_id=drive.run_id, epoch=drive.epoch, effects=[change]), drive.after_note
-        )
+
+        def settled(result: Result) -> None:
+            if isinstance(result, Refused):  # another run, which wondered about it too, was first to write down what it found
+                drive.note(f"what was found out about an effect was not written down: {result.error}")
+            else:
+                drive.after_note(result)
+
+        drive.host.committer.submit(RunUnit(run_id=drive.run_id, epoch=drive.epoch, effects=[change]), settled)
 
     async def ask(self, asked: AskEffect, step_key: str, wait: Callable[[Wait], Awaitable[None]]) -> None:
         """Wait for the signal that says whether the effect happened, and write it down.
@@ -264,25 +270,32 @@ class Ledger:
                 epoch=drive.epoch,
                 step_key=effect.step_key,
             )
-        result = await drive.host.committer.commit(
-            RunUnit(run_id=drive.run_id, epoch=drive.epoch, effects=[change])
-        )
-        if isinstance(result, Applied):
-            self._intended.add((scope, effect.key))
-            return None
-        if isinstance(result, Refused) and result.effect is not None:
-            await self._check_not_under_way(result.effect)
-            return result.effect
-        drive.not_applied(result)
-        await unwound()
+        while True:
+            result = await drive.host.committer.commit(
+                RunUnit(run_id=drive.run_id, epoch=drive.epoch, effects=[change])
+            )
+            if isinstance(result, Applied):
+                self._intended.add((scope, effect.key))
+                return None
+            if not isinstance(result, Refused) or result.effect is None:
+                drive.not_applied(result)
+                await unwound()
+            if await self._stands_still(result.effect):
+                return result.effect
 
-    async def _check_not_under_way(self, row: Effect) -> None:
-        """Another run may be calling it at this moment: then nothing is known yet, and nothing may be taken over."""
+    async def _stands_still(self, row: Effect) -> bool:
+        """Whether a row is the last word on an effect. False: it has changed since it was in the way.
+
+        :raises EffectUnderWay: another run is calling it at this moment: nothing is known yet, and nothing may be taken over
+        """
         if row.status is not EffectStatus.INTENDED or row.run_id == self._drive.run_id:
-            return
-        other = await self._drive.host.read_run(row.run_id)
+            return True
+        host = self._drive.host
+        other = await host.read_run(row.run_id)
         if other is not None and other.status is RunStatus.RUNNING and other.epoch == row.epoch:
             raise EffectUnderWay(row.scope, row.key, row.run_id)
+        # It is not calling now, but it may have been when it stood in the way. What it found out it wrote before its end.
+        return await anyio.to_thread.run_sync(host.storage.effect, row.scope, row.key) == row
 
     def _ask_loop(self, effect: EffectCall, command: Intend | Settle) -> Effect | None:
         drive = self._drive
