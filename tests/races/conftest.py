@@ -1,7 +1,7 @@
 """What the tests of the races share: an engine in a thread of its own, and another hand on its store.
 
-Nothing happens in an engine of these tests that the test did not ask for: its heart is held before the first beat, so there is
-no second look, and its clock stands still where a test gives it one that does.
+Nothing happens in an engine of these tests that the test did not ask for: its heart is held before the first beat, so
+there is no second look, and its clock stands still where a test gives it one that does.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import anyio
@@ -239,9 +238,7 @@ class Hand:
         return run
 
     def finish(self, run: Run, output: Any = "by hand") -> Result:
-        return self.one(
-            RunUnit(run_id=run.id, epoch=run.epoch, then=End(RunStatus.COMPLETED, output=dumps(output)))
-        )
+        return self.one(RunUnit(run_id=run.id, epoch=run.epoch, then=End(RunStatus.COMPLETED, output=dumps(output))))
 
     def wait_ended(self, run_id: RunId) -> None:
         """Block until the run has ended, whoever drives it."""
@@ -363,7 +360,9 @@ def seat(store_and_backend: tuple[Store, str], scripts: Any, stack: ExitStack) -
             clock=store.clock,
             plugins=scripts.plugins({scheme: lambda url, clock: store.opener()}),
             observers=[seen],
-            settings=EngineSettings(**{"park_after": NEVER, "shutdown_grace": 5.0, "queues": frozenset({"default"}), **settings}),
+            settings=EngineSettings(
+                **{"park_after": NEVER, "shutdown_grace": 5.0, "queues": frozenset({"default"}), **settings}
+            ),
         )
         return stack.enter_context(Seat(app, seen, backend))
 

@@ -1,5 +1,7 @@
-"""Bells only make things fast; but between a look and the sleep behind it no ring is lost. The heart does not beat here, so that
-nothing is found by the second look unless a test lets it come."""
+"""Bells only make things fast; but between a look and the sleep behind it no ring is lost.
+
+The heart does not beat here, so that nothing is found by the second look unless a test lets it come.
+"""
 
 import pytest
 
@@ -45,7 +47,7 @@ def test_a_run_started_during_a_claim_is_claimed_next(seat, hand, target):
 
 @pytest.mark.parametrize("store_and_backend", ["memory-asyncio", "memory-trio"], indirect=True)
 def test_a_run_whose_definition_is_stored_during_a_look_is_claimed_by_the_next(store, seat, hand, target, gate):
-    """The look has read which needs there are and not claimed; the ring for a run of a new definition must lead to another."""
+    """The look has read which needs there are; the ring for a run of a new definition must lead to another."""
     seat = seat()
     store.memory.needs_gate = gate
     seat.portal.call(seat.app.engine.worker.look_for_work)

@@ -87,7 +87,7 @@ def test_an_effect_that_its_owner_died_in_is_verified_before_anything_is_called(
 
 
 def test_what_two_runs_find_out_about_one_effect_at_once_is_kept_once(seat, hand, scripts):
-    """Both verify an effect that somebody left unknown; the other one writes it down first. This one is refused, and goes on."""
+    """Both verify an effect that was left unknown; the other one writes it down first, and this one goes on."""
 
     @scripts()
     async def verifies(context):
@@ -114,7 +114,7 @@ def test_what_two_runs_find_out_about_one_effect_at_once_is_kept_once(seat, hand
 
 
 def test_an_effect_that_was_confirmed_between_two_looks_is_not_unknown(seat, hand, scripts):
-    """The intent was refused by a row that is under way; before anybody asks for its run, that has confirmed and ended."""
+    """The row that refused the intent was under way; before anybody asks for its run, that has ended."""
 
     @scripts()
     async def pays(context):

@@ -10,8 +10,14 @@ from trivium.testing.faults import pause_at
 def note(seq: int) -> Entry:
     """The entry of a step that has completed."""
     return Entry(
-        seq=seq, key=f"step{seq}", kind=EntryKind.STEP, name="work", status=StepStatus.COMPLETED, generation=0, output="1"
-    )  # fmt: skip
+        seq=seq,
+        key=f"step{seq}",
+        kind=EntryKind.STEP,
+        name="work",
+        status=StepStatus.COMPLETED,
+        generation=0,
+        output="1",
+    )
 
 
 def test_a_zombie_commits_nothing_after_a_takeover(seat, scripts, hand):
@@ -87,7 +93,7 @@ def test_what_an_owner_committed_before_it_was_buried_stands(seat, scripts, hand
 
 
 def test_an_outcome_committed_while_the_owner_is_being_buried_stands(seat, scripts, hand):
-    """The burier has seen the beat; the outcome is committed; then it buries. A beat moves only with the heart, so the bury holds."""
+    """The burier has seen the beat; the outcome is committed; then it buries: only the heart moves a beat."""
 
     def first() -> str:
         return "kept"
@@ -140,7 +146,12 @@ def test_a_stale_unit_starts_and_signals_nothing(hand, scripts):
 
     result = hand.one(
         RunUnit(
-            run_id=old.id, epoch=old.epoch, entries=[note(0)], starts=[child], signals=[NewSignal(other, "go")], notes=["no"]
+            run_id=old.id,
+            epoch=old.epoch,
+            entries=[note(0)],
+            starts=[child],
+            signals=[NewSignal(other, "go")],
+            notes=["no"],
         )  # fmt: skip
     )
 

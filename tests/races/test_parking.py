@@ -65,7 +65,7 @@ def test_a_signal_that_was_committed_after_the_park_queues_the_run(seat, hand, w
 
 
 def test_a_run_whose_signal_was_delivered_just_now_does_not_park(seat, hand, waits):
-    """Its coroutine is to go on and has not yet: the number is that of the inbox, and the compare would let the park through."""
+    """Its coroutine is about to go on. The number is that of the inbox, so the compare would let the park through."""
     seat = seat()
     run_id = seat.start(waits)
     drive = seat.app.engine.worker.driven[run_id]

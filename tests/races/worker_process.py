@@ -1,8 +1,8 @@
-"""A worker in a process of its own: `python worker_process.py URL`, until its standard input ends. With a target behind the URL,
-a client that starts it.
+"""A worker in a process of its own: `python worker_process.py URL`, until its standard input ends.
 
-It stops or kills itself at the points that TRIVIUM_FAULTS names. It does not beat unless TRIVIUM_RACES_BEAT is set, so that it makes
-no commit but those of its runs: the first is the claim with which it boots.
+With a target behind the URL it is a client that starts it. It stops or kills itself at the points that TRIVIUM_FAULTS
+names. It does not beat unless TRIVIUM_RACES_BEAT is set, so that it makes no commit but those of its runs: the first is
+the claim with which it boots.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ async def main(url: str, starts: str = "") -> None:
     install_from_env("TRIVIUM_FAULTS")
     if starts:
         async with app:
-            await app.start(starts)
+            await app.start(starts, key="the client's")
         return
     beat = bool(os.environ.get("TRIVIUM_RACES_BEAT"))
     with pause_at("engine.before_beat", 0 if beat else 1) as heart:

@@ -76,6 +76,8 @@ class Drive:
         """Wakes verbs that wait for something else than an item or a time."""
         self._own_tasks: set[int] = set()
         self._noted: set[int] = set()
+        self._unproven = claimed.run.losses > 0
+        """Its last owner died with it, and nothing of it has ended since."""
         self._wake_seen = claimed.run.wake_seq
         self._waits: dict[Wait, None] = {}
         self._active = 1
@@ -506,6 +508,8 @@ class Drive:
         """Have long steps show in the store: called about once a second, never for each step."""
         if self.leaving or self._parking or self.ended:
             return
+        if self._unproven:
+            return  # any commit clears the losses: a step that kills its worker after a second would never be found out
         fresh = []
         for seq, make in self.open_entries.items():
             if seq not in self._noted:
@@ -529,6 +533,7 @@ class Drive:
         must not be written any more, since it would land behind, and so over, the last one."""
         self.open_entries.pop(seq, None)
         self._noted.discard(seq)
+        self._unproven = False
 
     def _cancelled(self, entry: Entry) -> Entry:
         entry.status = StepStatus.CANCELLED
