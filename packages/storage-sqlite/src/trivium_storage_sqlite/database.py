@@ -67,8 +67,8 @@ class Database(Forked):
                 f"cannot make {self.location.folder}: {error.strerror}",
                 hint=f"the folder {self.location.path.parent} must be writable",
             ) from error
-        self.turnstile.open()
         try:
+            self.turnstile.open()
             self._writer = self._connect_writer()
             found = self._schema(self._writer)
             if missing(self.location.url, found, self._migrations):
@@ -188,6 +188,8 @@ class Database(Forked):
         :raises StoreBusy: the turn did not come in time
         :raises StoreError: nothing was applied
         """
+        if not self._open:
+            raise StoreUnreachable(f"{self.location.path} is closed")
         turnstile = self.turnstile
         turnstile.take()
         try:
@@ -226,8 +228,6 @@ class Database(Forked):
                 time.sleep(0.005)
 
     def _reopened(self) -> sqlite3.Connection:
-        if not self._open:
-            raise StoreUnreachable(f"{self.location.path} is closed")
         self._writer = connection = self._connect_writer()
         self._settle(connection)
         return connection

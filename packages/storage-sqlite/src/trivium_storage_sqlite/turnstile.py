@@ -13,6 +13,7 @@ The folder's files are never deleted while a store is in use: a lock on a delete
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import mmap
 import os
@@ -23,7 +24,7 @@ from typing import Final
 
 from typing_extensions import override
 
-from trivium.errors import StoreBusy, StoreUnreachable
+from trivium.errors import StoreBusy, StoreError, StoreUnreachable
 from trivium_storage_sqlite.forks import Forked, register
 
 PATIENCE: Final = 5.0
@@ -53,20 +54,22 @@ class Turnstile(Forked):
         try:
             self._next = os.open(self._paths[0], flags, 0o600)
             self._write = os.open(self._paths[1], flags, 0o600)
+            self._signature = f"{os.getpid():<12}\n".encode()
+            self._sign = self._mapped()
         except OSError as error:
             raise StoreUnreachable(
                 f"cannot open the lock files in {self._paths[0].parent}: {error.strerror}",
                 hint="the user who runs this must own that folder",
             ) from error
-        self._signature = f"{os.getpid():<12}\n".encode()
-        self._sign = self._mapped()
 
     def _mapped(self) -> mmap.mmap:
-        """The place in the lock file where the holder writes its process id."""
+        """The place in the lock file where the holder has written its process id."""
         size = len(self._signature)
         if os.fstat(self._write).st_size < size:
             os.pwrite(self._write, b" " * size, 0)
-        return mmap.mmap(self._write, size)
+        # For looking only: a page that is written through its mapping may need a new block on the disk, and where there
+        # is none, the process is killed instead of getting an error.
+        return mmap.mmap(self._write, size, prot=mmap.PROT_READ)
 
     def close(self) -> None:
         """Close the files. Nobody may be in the turnstile."""
@@ -101,28 +104,39 @@ class Turnstile(Forked):
         try:
             if self._write < 0:
                 self.open()
+            self._lock(self._next, patience)
             try:
-                fcntl.flock(self._next, _TRY)
-            except BlockingIOError:
-                self._wait(self._next, patience)
-            try:
-                try:
-                    fcntl.flock(self._write, _TRY)
-                except BlockingIOError:
-                    self._wait(self._write, patience)
+                self._lock(self._write, patience)
             finally:
                 fcntl.flock(self._next, fcntl.LOCK_UN)
-            # Into mapped memory: a system call would let go of the interpreter, and beside a busy loop wait for it.
-            if self._sign is not None:
-                self._sign[:] = self._signature
+            self._leave_name()
         except BaseException:
-            self._mutex.release()
+            self.give_back()
             raise
 
     def give_back(self) -> None:
         """Let the next one in."""
-        fcntl.flock(self._write, fcntl.LOCK_UN)
-        self._mutex.release()
+        try:
+            if self._write >= 0:
+                fcntl.flock(self._write, fcntl.LOCK_UN)  # nothing happens if it was not taken
+        finally:
+            self._mutex.release()
+
+    def _leave_name(self) -> None:
+        """Write down who has the turn, for those who wait too long."""
+        # Looked at in mapped memory: a system call would let go of the interpreter, and beside a busy loop wait for it.
+        # Mostly this process has written last.
+        if self._sign is not None and self._sign[:] != self._signature:
+            with contextlib.suppress(OSError):  # a full disk: it is a help, and not worth a commit
+                os.pwrite(self._write, self._signature, 0)
+
+    def _lock(self, descriptor: int, patience: float) -> None:
+        try:
+            fcntl.flock(descriptor, _TRY)
+        except BlockingIOError:
+            self._wait(descriptor, patience)
+        except OSError as error:
+            raise StoreError(f"cannot lock {self._paths[0].parent}: {error.strerror}") from error
 
     def _wait(self, descriptor: int, patience: float) -> None:
         # Each of the two waits gets the whole patience: who holds `next` is sure to be next, and giving up just then
