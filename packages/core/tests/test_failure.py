@@ -20,6 +20,19 @@ def raised(error: BaseException) -> BaseException:
         return caught
 
 
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (KeyError("country"), "KeyError: 'country'"),
+        (SystemExit(3), "SystemExit: 3"),
+        (KeyError(), "KeyError"),
+        (ValueError("no luck"), "no luck"),
+    ],
+)
+def test_an_exception_whose_text_is_only_a_value_is_told_with_its_type(error: BaseException, message: str) -> None:
+    assert failure_of(error).message == message
+
+
 def test_traceback_begins_where_the_users_code_does() -> None:
     engine: dict[str, Any] = {"__name__": "trivium.engine.step"}
     exec("def call(function): function()", engine)

@@ -134,7 +134,8 @@ class NotJson(UsageError):
     def __init__(self, path: str, reason: str) -> None:
         self.path = path
         self.reason = reason
-        super().__init__(f"{path} is not JSON: {reason}", hint="return or pass only JSON values")
+        shown = path if len(path) <= 200 else f"{path[:120]}...{path[-60:]}"
+        super().__init__(f"{shown} is not JSON: {reason}", hint="return or pass only JSON values")
 
 
 class TooLarge(UsageError):

@@ -14,6 +14,8 @@ MAX_TRACEBACK = 16 * 1024
 MAX_MESSAGE = 4 * 1024
 MAX_TYPE = 500
 OURS = __name__.partition(".")[0]
+BARE = (KeyError, SystemExit)
+"""Exceptions whose text is only a value, `'country'` or `3`, and says nothing without its type."""
 _MARK = "\n[... cut ...]\n"
 
 
@@ -92,6 +94,8 @@ def failure_of(error: BaseException, *, kind: FailureKind = FailureKind.ERROR) -
         message = str(error)
     except Exception as broken:  # foreign code: __str__ of the user's exception
         message = f"<its __str__ raised {type(broken).__name__}>"
+    if isinstance(error, BARE):
+        message = f"{type(error).__name__}: {message}" if message else ""
     return Failure(
         code="TRV-4010",
         message=printable(message or bases[0], MAX_MESSAGE),
