@@ -97,7 +97,7 @@ class Heart:
             faults.reach("engine.before_bury")
             runs = self._storage.bury(worker.id, worker.beat)
             if runs:
-                _log.warning("worker %s (%s) is dead; its unfinished runs can be taken over: %d", worker.name, worker.id, runs)
+                _log.warning("worker %s (%s) is dead; runs to take over: %d", worker.name, worker.id, runs)
             freed += runs
         return freed
 
