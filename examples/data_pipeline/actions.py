@@ -1,5 +1,5 @@
 import csv
-from collections import Counter
+from collections import defaultdict
 from pathlib import Path
 
 from trivium import Retry, action
@@ -13,7 +13,7 @@ def read_orders(file: str) -> list[dict[str, str]]:
 
 @action
 def sum_by_country(orders: list[dict[str, str]]) -> dict[str, float]:
-    totals: Counter[str] = Counter()
+    totals: dict[str, float] = defaultdict(float)
     for order in orders:
         totals[order["country"]] += float(order["amount"])
     return dict(totals)

@@ -12,6 +12,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from trivium import StepContext, action
 
@@ -90,7 +91,7 @@ def add_up(amounts: str, segments: str, shipping: str, step: StepContext) -> dic
 
 
 @action
-def draw_chart(folder: str, totals: dict, step: StepContext) -> str:
+def draw_chart(folder: str, totals: dict[str, Any], step: StepContext) -> str:
     """A bar for each segment, as SVG."""
     work(Path(folder), step, MOMENT)
     longest = max(totals["segments"].values())
@@ -104,7 +105,7 @@ def draw_chart(folder: str, totals: dict, step: StepContext) -> str:
 
 
 @action
-def write_report(folder: str, totals: dict, raw: int, kept: int, step: StepContext) -> str:
+def write_report(folder: str, totals: dict[str, Any], raw: int, kept: int, step: StepContext) -> str:
     """The page that somebody reads in the morning."""
     work(Path(folder), step, MOMENT)
     lines = [
@@ -141,7 +142,7 @@ def read_rows(path: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def write_rows(path: Path, rows: Iterable[dict]) -> dict[str, str | int]:
+def write_rows(path: Path, rows: Iterable[dict[str, Any]]) -> dict[str, str | int]:
     rows = list(rows)
     draft = path.with_suffix(".draft")
     with draft.open("w", newline="") as file:

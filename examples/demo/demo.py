@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -178,9 +179,9 @@ def captured(*command: str) -> str:
     return result.stdout
 
 
-def stored(run_id: str) -> dict:
+def stored(run_id: str) -> dict[str, Any]:
     """The run as it is in the store."""
-    found: dict = json.loads(captured("runs", "show", run_id, "--json"))
+    found: dict[str, Any] = json.loads(captured("runs", "show", run_id, "--json"))
     return found
 
 
