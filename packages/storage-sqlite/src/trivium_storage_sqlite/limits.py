@@ -39,6 +39,7 @@ def wait_for_slot(work: Work, run_id: RunId) -> None:
     """Take a run that was not admitted out of the queue; what room it leaves is offered to the next."""
     work.connection.execute(sql.RUN_NO_SLOT, (run_id,))
     work.rows.pop(run_id, None)
+    work.echo.queued.discard(run_id)
     work.connection.execute(sql.HOLDINGS_WAIT, (WAITS, run_id))
     for key, *_ in work.connection.execute(sql.HOLDINGS_OF, (run_id,)).fetchall():
         _announce(work, key)
