@@ -21,14 +21,14 @@ from trivium.engine.settings import EngineSettings
 from trivium.engine.worker import prepare
 from trivium.errors import Conflict, NotFound, RunCancelled, RunFailed
 from trivium.hooks import Plugins
-from trivium.ids import RunId
+from trivium.ids import RunId, WorkerId
 from trivium.json import JsonValue, dumps, loads
 from trivium.loading import load_module
 from trivium.model.commit import CancelUnit, End, NewSignal, RetryUnit, SignalUnit, StartUnit
 from trivium.model.drivers import EveryName, Names, Prepared
 from trivium.model.events import Event, Observer
 from trivium.model.journal import Entry
-from trivium.model.runs import NewRun, Run
+from trivium.model.runs import DEFAULT_QUEUE, Definition, NewRun, Run
 from trivium.model.states import FailureKind, RunStatus
 from trivium.registry import Registry
 from trivium.storage.open import open_storage
@@ -237,7 +237,7 @@ class Trivium:
             priority=priority,
             labels=labels,
             not_before=not_before,
-            claim_by=self._claimer(queue, not_before),
+            claim_by=self._claimer(prepared.definition, queue, not_before),
         )
         return await self._start(new)
 
@@ -254,9 +254,9 @@ class Trivium:
             engine.worker.adopt(new, started)
         return RunHandle(self, started.run_id, existed=started.existed)
 
-    def _claimer(self, queue: str | None, not_before: Micros | None) -> Any:
-        served = self._settings.queues is None or (queue or "default") in self._settings.queues
-        return self.engine.worker.claimer() if self._worker and served and not_before is None else None
+    def _claimer(self, definition: Definition, queue: str | None, not_before: Micros | None) -> WorkerId | None:
+        served = self._settings.queues is None or (queue or DEFAULT_QUEUE) in self._settings.queues
+        return self.engine.worker.claimer(definition) if self._worker and served and not_before is None else None
 
     async def drive(self, run_id: RunId) -> None:
         """Have this process's worker drive the tree of a run, if nobody else does."""

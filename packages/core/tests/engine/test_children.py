@@ -305,3 +305,42 @@ async def test_a_parent_that_waits_does_not_starve_its_child_of_the_only_slot(wo
     async with world.app(concurrency=1) as app:
         with anyio.fail_after(5):
             assert await (await app.start(main)).result() == [{"got": n} for n in range(5)]
+
+
+async def test_the_results_of_many_children_come_in_order_and_with_one_commit_of_the_parent(world):
+    async def main(context):
+        handles = [await context.start(waiting, n) for n in range(3)]
+        return await context.results(*handles)
+
+    async with world.app() as app:
+        run = await app.start(main)
+        await app.idle(run)
+        world.clock.advance(1.0)
+        await app.heard(RunParked, run)
+        children = (await run.snapshot()).children
+        for number in (2, 0, 1):
+            await (await app.get(children[number].id)).signal("go", number)
+        assert await run.result() == [0, 1, 2]
+        stored = await run.run()
+
+    assert stored.epoch == 2  # claimed when it was started, and once more when the last child had ended
+
+
+async def test_of_many_children_the_first_failure_is_raised_when_all_have_ended(world):
+    async def main(context):
+        handles = [await context.start(failing), await context.start(waiting), await context.start(child, 3)]
+        with pytest.raises(StepFailed, match="no good"):
+            await context.results(*handles)
+        found = await context.results(*handles, return_errors=True)
+        return [value if isinstance(value, dict) else str(value) for value in found]
+
+    async with world.app() as app:
+        run = await app.start(main)
+        await app.idle(run)
+        world.clock.advance(1.0)
+        await app.heard(RunParked, run)
+        await (await app.get((await run.snapshot()).children[1].id)).signal("go", {"last": True})
+        values = await run.result()
+
+    assert "no good" in values[0]
+    assert values[1:] == [{"last": True}, {"got": 3}]

@@ -22,7 +22,7 @@ from trivium.cli.progress import Watcher
 from trivium.cli.session import Session
 from trivium.cli.shapes import run_object
 from trivium.clock import Micros
-from trivium.errors import UsageError
+from trivium.errors import Conflict, UsageError
 from trivium.graph.captions import duration
 from trivium.json import loads
 from trivium.model.states import RunStatus
@@ -93,7 +93,11 @@ async def _to_the_end(app: Trivium, handle: RunHandle, watcher: Watcher, *, foun
         tasks.start_soon(stop_on_signal)
         if found and watcher.listens:  # it may be driven elsewhere; what is driven here comes to the observer by itself
             await follow()
-        await handle.wait()
+        try:
+            await handle.wait()
+        except Conflict:  # the app was stopped by a signal
+            if not code:
+                raise
         tasks.cancel_scope.cancel()
     return code
 

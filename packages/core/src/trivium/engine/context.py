@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from trivium.clock import Micros
 from trivium.engine.buffer import StepScope, check_channels
-from trivium.engine.children import Child
+from trivium.engine.children import Child, settle
 from trivium.engine.drive import Drive, is_of_user
 from trivium.engine.effects import AskEffect, EffectCall, Ledger, unwound
 from trivium.engine.runs import check_key, new_child
@@ -25,7 +25,7 @@ from trivium.errors import Conflict, Parked, StepFailed, UsageError, WaitTimeout
 from trivium.ids import RunId
 from trivium.json import NULL, JsonText, JsonValue, dumps, loads
 from trivium.model.commit import Applied, Broken, End, NewMessage, NewSignal, Refused, Result, RunUnit, Woken
-from trivium.model.context import Outcome, RunContext
+from trivium.model.context import ChildRun, Outcome, RunContext
 from trivium.model.effects import OnUnknown
 from trivium.model.failure import Failure
 from trivium.model.inbox import ItemKind
@@ -269,7 +269,7 @@ class DriveContext(RunContext):
             key,
             queue=options.queue,
             priority=options.priority,
-            claim_by=self._host.claimer() if options.queue is None else None,
+            claim_by=self._host.claimer(prepared.definition) if options.queue is None else None,
         )
         entry = self._entry(EntryKind.CHILD, key, prepared.target, StepStatus.WAITING, input_hash=mark)
         entry.wait_reason = WaitReason.CHILD
@@ -279,6 +279,24 @@ class DriveContext(RunContext):
         self._host.adopt(new, applied.started[0])
         drive.journal.record(entry)
         return Child(drive, entry)
+
+    @override
+    async def results(self, *children: ChildRun, return_errors: bool = False) -> Sequence[JsonValue | StepFailed]:
+        own = [child for child in children if isinstance(child, Child)]
+        if len(own) < len(children):
+            raise UsageError("results() takes what this context's start() returned")
+        await settle(self._drive, own)
+        values: list[JsonValue | StepFailed] = []
+        errors: list[StepFailed] = []
+        for child in own:
+            try:
+                values.append(child.value())
+            except StepFailed as error:
+                values.append(error)
+                errors.append(error)
+        if errors and not return_errors:
+            raise errors[0]
+        return values
 
     # --- waiting ---------------------------------------------------------------------------------
 
@@ -341,7 +359,7 @@ class DriveContext(RunContext):
                     raise WaitTimeout(entry.key)
                 continue
             await drive.wait(
-                Wait(WaitReason.SIGNAL, kind=ItemKind.SIGNAL, name=signal, due_at=entry.due_at)
+                Wait(WaitReason.SIGNAL, kind=ItemKind.SIGNAL, names=(signal,), due_at=entry.due_at)
             )
 
     async def _commit_unless_woken(self, unit: RunUnit) -> bool:

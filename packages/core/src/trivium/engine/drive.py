@@ -21,8 +21,9 @@ from trivium.engine.host import Host
 from trivium.engine.journal import Journal
 from trivium.engine.mailbox import Mailbox
 from trivium.engine.timers import Timer
-from trivium.engine.waiting import Wait
+from trivium.engine.waiting import Wait, Waits
 from trivium.errors import NotJson, Parked, TooLarge
+from trivium.ids import RunId
 from trivium.json import JsonValue, dumps, loads
 from trivium.model.commit import Applied, Broken, ClaimedRun, End, Park, Refused, Release, Result, RunUnit, Woken
 from trivium.model.drivers import Driver
@@ -79,7 +80,7 @@ class Drive:
         self._unproven = claimed.run.losses > 0
         """Its last owner died with it, and nothing of it has ended since."""
         self._wake_seen = claimed.run.wake_seq
-        self._waits: dict[Wait, None] = {}
+        self._waits = Waits()
         self._active = 1
         self._parking = False
         self._settled: anyio.Event | None = None
@@ -308,9 +309,7 @@ class Drive:
 
     def wake(self, kind: ItemKind, name: str) -> None:
         """Have those who wait for such an item look again."""
-        for wait in self._waits:
-            if wait.kind is kind and wait.name == name:
-                wait.event.set()
+        self._waits.came(kind, name)
 
     async def next_delivery(self, wake_seq: int) -> None:
         """Return when the inbox was delivered as it stood at `wake_seq`, or later."""
@@ -352,9 +351,9 @@ class Drive:
         counts = own if own is not None else self.is_own_task()
         if not counts:
             self.note(
-                f"{wait.reason} {wait.name!r} was awaited in a task that the context did not make: the run stays in memory"
+                f"{wait.reason} {', '.join(sorted(wait.names))!r} was awaited in a task that the context did not make: the run stays in memory"
             )
-        self._waits[wait] = None
+        self._waits.add(wait)
         if counts:
             self.suspend()
         try:
@@ -362,7 +361,7 @@ class Drive:
             while self._parking and self._settled is not None:
                 await self._settled.wait()
         finally:
-            del self._waits[wait]
+            self._waits.remove(wait)
             if timer is not None:
                 timer.cancel()
             if counts and self.leaving is not Leaving.PARKED:
@@ -427,7 +426,10 @@ class Drive:
         dues = [wait.due_at for wait in self._waits if wait.due_at is not None]
         if self.record.deadline is not None:
             dues.append(self.record.deadline)
-        park = Park(next(iter(self._waits)).reason, min(dues, default=None))
+        groups = tuple(
+            frozenset(map(RunId, wait.missing)) for wait in self._waits if wait.kind is ItemKind.CHILD_END
+        )
+        park = Park(next(iter(self._waits)).reason, min(dues, default=None), groups)
         unit = RunUnit(
             run_id=self.run_id,
             epoch=self.epoch,
@@ -475,8 +477,7 @@ class Drive:
         """Let every coroutine that waits raise `Parked`; the others raise it at their next verb."""
         self.leaving = leaving
         self._settle()
-        for wait in self._waits:
-            wait.event.set()
+        self._waits.wake_all()
         self._wake_delivered()
         if self.on_leaving is not None:
             self.on_leaving()

@@ -212,7 +212,7 @@ class Ledger:
         while True:
             item = drive.mailbox.take(ItemKind.SIGNAL, name)
             if item is None:
-                await wait(Wait(WaitReason.SIGNAL, kind=ItemKind.SIGNAL, name=name))
+                await wait(Wait(WaitReason.SIGNAL, kind=ItemKind.SIGNAL, names=(name,)))
                 continue
             answer = resolution(item.payload)
             unit = RunUnit(run_id=drive.run_id, epoch=drive.epoch, consumed=[item.seq])

@@ -23,7 +23,7 @@ from trivium.engine.settings import EngineSettings
 from trivium.engine.timers import Timers
 from trivium.engine.watch import Watches
 from trivium.engine.worker import Worker
-from trivium.errors import NotFound, TriviumError, WorkerFailed
+from trivium.errors import Conflict, NotFound, TriviumError, WorkerFailed
 from trivium.executors import InlineExecutor, ThreadExecutor
 from trivium.ids import RunId, WorkerId, new_worker_id
 from trivium.model.commit import Applied, Broken, End, Refused, Result, Ring, Unit
@@ -67,6 +67,8 @@ class Engine:
         self._presence: AbstractContextManager[None] | None = None
         self._failure: BaseException | None = None
         self._stopped = False
+        self._deaf = False
+        """No ring and no result arrives any more."""
 
     # --- lifetime --------------------------------------------------------------------------------
 
@@ -144,6 +146,8 @@ class Engine:
             faults.reach("engine.before_leave")
         await self._unboot()
         await self.committer.aclose()
+        self._deaf = True
+        self.watches.look_all()
 
     async def _supervised(self, loop: Callable[[], Awaitable[None]]) -> None:
         """A background loop: if it ends, so does the engine, and says so."""
@@ -272,6 +276,7 @@ class Engine:
         """Wait until a run has ended, wherever it is driven.
 
         :raises NotFound: there is no such run
+        :raises Conflict: the engine was stopped, so that nobody would tell
         """
         watch = self.watches.add(run_id)
         try:
@@ -282,6 +287,8 @@ class Engine:
                 run = await self.read_run(run_id)
                 if run.status.terminal:
                     return End(run.status, run.output, run.error)
+                if self._deaf:
+                    raise Conflict(f"the engine was stopped; run {run_id} is {run.status}", hint="open the store again")
                 await watch.event.wait()
             return watch.end
         finally:

@@ -16,7 +16,7 @@ from trivium.json import JsonValue
 from trivium.model.commit import End, Started
 from trivium.model.drivers import Prepared
 from trivium.model.events import Event
-from trivium.model.runs import NewRun, Run
+from trivium.model.runs import Definition, NewRun, Run
 from trivium.registry import Registry
 from trivium.storage.port import Storage
 
@@ -71,8 +71,8 @@ class Host(ABC):
         """Resolve a target through the drivers. Raises `NotFound`, `DefinitionError`, `InvalidInput`."""
 
     @abstractmethod
-    def claimer(self) -> WorkerId | None:
-        """The worker, if it may claim one more run at once."""
+    def claimer(self, definition: Definition) -> WorkerId | None:
+        """The worker, if it may claim one more run at once, and can drive such a one."""
 
     @abstractmethod
     def adopt(self, new: NewRun, started: Started) -> None:

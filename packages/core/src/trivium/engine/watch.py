@@ -68,6 +68,11 @@ class Watches:
             if status.terminal:
                 self._look(run_id)
 
+    def look_all(self) -> None:
+        """Have everybody look: nothing will be told any more."""
+        for run_id in self.watched():
+            self._look(run_id)
+
     def watched(self) -> Iterable[RunId]:
         return list(self._by_run)
 

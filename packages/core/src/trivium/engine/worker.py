@@ -160,9 +160,14 @@ class Worker(Host):
 
     def serves(self) -> frozenset[NeedsId]:
         """The sets of needs that this worker can meet."""
-        offers = {f"driver:{kind}" for kind in self.drivers}
-        offers.update(f"action:{name}" for name in self.registry.action_names())
-        return frozenset(mark for mark, needs in self._needs.items() if needs <= offers)
+        return frozenset(mark for mark, needs in self._needs.items() if self._meets(needs))
+
+    def _meets(self, needs: frozenset[str]) -> bool:
+        for need in needs:
+            what, _, name = need.partition(":")
+            if not (self.registry.has_action(name) if what == "action" else what == "driver" and name in self.drivers):
+                return False
+        return True
 
     def _claim(self) -> None:
         if not self._accepting or self._id is None or (self.roots is not None and not self.roots):
@@ -342,9 +347,9 @@ class Worker(Host):
         return prepare(self.drivers.values(), target, inputs, self.registry)
 
     @override
-    def claimer(self) -> WorkerId | None:
+    def claimer(self, definition: Definition) -> WorkerId | None:
         free = self._accepting and not self._solo and self._busy < self._settings.concurrency
-        return self._id if free else None
+        return self._id if free and self._meets(definition.needs) else None
 
     @override
     def adopt(self, new: NewRun, started: Started) -> None:
@@ -400,4 +405,5 @@ def prepare(drivers: Iterable[Driver], target: object, inputs: JsonValue, names:
         prepared = driver.prepare(target, inputs, names)
         if prepared is not None:
             return prepared
-    raise NotFound("target", str(target), hint="give a flow file, flow:NAME, or load what defines it with -m")
+    hint = "give a flow file (.yaml, .yml, .json), or install the plugin that takes this target"
+    raise NotFound("target", str(target), hint=hint)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
 from trivium.clock import Micros
+from trivium.errors import StepFailed
 from trivium.ids import DefinitionId, RunId
 from trivium.json import JsonValue
 from trivium.model.commit import End
@@ -137,6 +138,15 @@ class RunContext(ABC):
         """Run the branches concurrently; their results in order.
 
         The first failure is raised when all have ended, unless `return_errors`: then it stands in its place.
+        """
+
+    @abstractmethod
+    async def results(self, *children: ChildRun, return_errors: bool = False) -> Sequence[JsonValue | StepFailed]:
+        """The outputs of children of this run, in order. Waits for all of them, and is woken once, by the last end.
+
+        The first failure is raised when all have ended, unless `return_errors`: then it stands in its place.
+
+        :raises StepFailed: a child failed or was cancelled
         """
 
     # --- for drivers that walk a graph ------------------------------------------------------------
