@@ -336,9 +336,7 @@ async def test_of_many_children_the_first_failure_is_raised_when_all_have_ended(
 
     async with world.app() as app:
         run = await app.start(main)
-        await app.idle(run)
-        world.clock.advance(1.0)
-        await app.heard(RunParked, run)
+        await app.heard(RunEnded, nth=2)
         await (await app.get((await run.snapshot()).children[1].id)).signal("go", {"last": True})
         values = await run.result()
 
