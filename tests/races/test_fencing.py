@@ -152,7 +152,7 @@ def test_a_stale_unit_starts_and_signals_nothing(hand, scripts):
             starts=[child],
             signals=[NewSignal(other, "go")],
             notes=["no"],
-        )  # fmt: skip
+        )
     )
 
     assert isinstance(result, Stale)
