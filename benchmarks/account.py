@@ -46,11 +46,44 @@ LOOPS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
+class Cost:
+    """Microseconds of a step: by the clock, and on a processor, which a busy neighbour changes less."""
+
+    wall: float
+    cpu: float
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.wall + other.wall, self.cpu + other.cpu)
+
+    def __sub__(self, other: Cost) -> Cost:
+        return Cost(self.wall - other.wall, self.cpu - other.cpu)
+
+    @classmethod
+    def median(cls, costs: Sequence[Cost]) -> Cost:
+        return cls(Spread.of([one.wall for one in costs]).median, Spread.of([one.cpu for one in costs]).median)
+
+
+NOTHING = Cost(0, 0)
+
+
+class Watch:
+    """Started when it is made."""
+
+    def __init__(self) -> None:
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
+
+    def cost(self, steps: int) -> Cost:
+        """Of one of the steps that were done since."""
+        wall, cpu = time.perf_counter() - self._wall, time.process_time() - self._cpu
+        return Cost(wall / steps * 1e6, cpu / steps * 1e6)
+
+
+@dataclass(frozen=True, slots=True)
 class Layer:
-    """One line of an account, in microseconds a step."""
+    """One line of an account."""
 
     name: str
-    micros: float
+    cost: Cost
 
 
 def text(setting: Setting) -> str:
@@ -60,7 +93,7 @@ def text(setting: Setting) -> str:
     steps = 1_000
     common = [*_values(loops), _executor(loops), _driver(folder, loops)]
     rounds = [_round(folder, steps, loops, number_) for number_ in range(setting.repeats)]
-    median = {name: Spread.of([one[name] for one in rounds]).median for name in rounds[0]}
+    median = {name: Cost.median([one[name] for one in rounds]) for name in rounds[0]}
     chain_layers = [
         *common,
         Layer("committer: to its thread and back into the loop", median["hop"]),
@@ -81,11 +114,11 @@ def text(setting: Setting) -> str:
     return "\n".join(lines)
 
 
-def _round(folder: Path, steps: int, loops: int, number_: int) -> dict[str, float]:
+def _round(folder: Path, steps: int, loops: int, number_: int) -> dict[str, Cost]:
     """All that depends on the disk or on the neighbours, measured within a second or two."""
     flow, wide = flows.chain(folder, steps), flows.fan_out(folder, steps)
     with RawSqlite(folder) as raw:
-        raw_commit = 1e6 / raw.commits()
+        raw_commit = _cost(raw.commit, loops)
     url = sqlite_url(folder, f"whole-{number_}.db")
     return {
         "raw": raw_commit,
@@ -100,28 +133,31 @@ def _round(folder: Path, steps: int, loops: int, number_: int) -> dict[str, floa
     }
 
 
-def _table(title: str, layers: Sequence[Layer], whole: float, without_disk: float) -> list[str]:
-    rows = [(layer.name, layer.micros) for layer in layers]
-    rows.append(("rest: bookkeeping, waking, waiting", whole - sum(layer.micros for layer in layers)))
-    rows.append(("whole, SQLite synchronous=full", whole))
-    rows.append(("whole, memory: (no disk)", without_disk))
-    lines = [f"{title}, microseconds", ""]
-    lines += [f"  {name:<66}{number(micros):>8}" for name, micros in rows]
+def _table(title: str, layers: Sequence[Layer], whole: Cost, without_disk: Cost) -> list[str]:
+    explained = sum((layer.cost for layer in layers), NOTHING)
+    rows = [
+        *layers,
+        Layer("rest: bookkeeping, waking, waiting; less what overlaps", whole - explained),
+        Layer("whole, SQLite synchronous=full", whole),
+        Layer("whole, memory: (no disk)", without_disk),
+    ]
+    lines = [f"{title + ', microseconds':<68}{'wall':>8}{'cpu':>8}", ""]
+    lines += [f"  {row.name:<66}{number(row.cost.wall):>8}{number(row.cost.cpu):>8}" for row in rows]
     return [*lines, ""]
 
 
 # --- timing --------------------------------------------------------------------------------------
 
 
-def _micros(act: Callable[[], object], loops: int) -> float:
-    """Of one call; the median of five rounds, the first of which warms up."""
+def _cost(act: Callable[[], object], loops: int) -> Cost:
+    """Of one call; the median of five rounds, after one that warms up."""
     rounds = []
     for _ in range(6):
-        started = time.perf_counter()
+        watch = Watch()
         for _ in range(loops):
             act()
-        rounds.append((time.perf_counter() - started) / loops * 1e6)
-    return Spread.of(rounds[1:]).median
+        rounds.append(watch.cost(loops))
+    return Cost.median(rounds[1:])
 
 
 def _noop() -> Trivium:
@@ -132,10 +168,10 @@ def _values(loops: int) -> list[Layer]:
     noop = _noop().registry.action("noop")
     text, output = dumps({}, what="input"), noop.output.encode(None, what="output")
     return [
-        Layer("schemas: bind the input, encode the output", _micros(lambda: noop.input.bind(text), loops)
-              + _micros(lambda: noop.output.encode(None, what="output"), loops)),
+        Layer("schemas: bind the input, encode the output", _cost(lambda: noop.input.bind(text), loops)
+              + _cost(lambda: noop.output.encode(None, what="output"), loops)),
         Layer("json: input to canonical text and hash, output read for the driver",
-              _micros(lambda: digest(dumps({}, what="input")), loops) + _micros(lambda: loads(output), loops)),
+              _cost(lambda: digest(dumps({}, what="input")), loops) + _cost(lambda: loads(output), loops)),
     ]  # fmt: skip
 
 
@@ -143,14 +179,14 @@ def _executor(loops: int) -> Layer:
     noop = _noop().registry.action("noop")
     executor = InlineExecutor()
 
-    async def calls() -> float:
+    async def calls() -> Cost:
         async def once() -> None:
             for _ in range(loops):
                 await executor.run(Call(noop.function, {}, noop.is_async, "run/step"))
 
-        started = time.perf_counter()
+        watch = Watch()
         await once()
-        return (time.perf_counter() - started) / loops * 1e6
+        return watch.cost(loops)
 
     return Layer("executor: await the action", anyio.run(calls))
 
@@ -159,40 +195,42 @@ def _driver(folder: Path, loops: int) -> Layer:
     """The flow's walk alone: which steps are ready, their arguments, their outcomes."""
     plan = compile_flow(load_flow(flows.chain(folder, loops)))
 
-    def walk() -> None:
+    def walk() -> Cost:
+        watch = Watch()
         progress = Progress(plan, {}, "run")
         while not progress.done:
             for step in progress.take():
                 progress.arguments(step)
                 progress.would_finish(step.id)
                 progress.complete(step.id, None)
+        return watch.cost(loops)
 
-    return Layer("driver: what is ready, its arguments, its outcome", _micros(walk, 1) / loops)
+    return Layer("driver: what is ready, its arguments, its outcome", Cost.median([walk() for _ in range(5)]))
 
 
-async def _task(loops: int) -> float:
+async def _task(loops: int) -> Cost:
     async def nothing() -> None:
         return None
 
-    started = time.perf_counter()
+    watch = Watch()
     async with anyio.create_task_group() as tasks:
         for _ in range(loops):
             tasks.start_soon(nothing)
-    return (time.perf_counter() - started) / loops * 1e6
+    return watch.cost(loops)
 
 
-async def _hop(loops: int) -> float:
+async def _hop(loops: int) -> Cost:
     """A unit that nobody owns, which a storage in memory refuses at once: what remains is the way there and back."""
     storage = open_storage("memory:")
     unit = RunUnit(run_id=new_run_id(), epoch=1)
     with storage:
-        direct = _micros(lambda: storage.commit(Batch((unit,))), loops)
+        direct = _cost(lambda: storage.commit(Batch((unit,))), loops)
         committer = Committer(storage, Bridge(_must_not_be), on_ring=_no_ring, on_broken=_must_not_be)
         committer.start()
-        started = time.perf_counter()
+        watch = Watch()
         for _ in range(loops):
             await committer.commit(unit)
-        whole = (time.perf_counter() - started) / loops * 1e6
+        whole = watch.cost(loops)
         await committer.aclose()
     return whole - direct
 
@@ -205,17 +243,22 @@ def _no_ring(ring: Ring) -> None:
     return None
 
 
-async def _whole(url: str, flow: Path, steps: int) -> float:
+async def _whole(url: str, flow: Path, steps: int) -> Cost:
     async with app_on(url) as app:
         await seconds_of(app, flow)
-        return Spread.of([await seconds_of(app, flow) for _ in range(3)]).median / steps * 1e6
+        found = []
+        for _ in range(3):
+            watch = Watch()
+            await seconds_of(app, flow)
+            found.append(watch.cost(steps))
+    return Cost.median(found)
 
 
 # --- the storage alone ---------------------------------------------------------------------------
 
 
-def _turn(folder: Path, loops: int) -> float:
-    """Microseconds of the turn that each write takes among all processes on the file, where nobody else wants it."""
+def _turn(folder: Path, loops: int) -> Cost:
+    """The turn that each write takes among all processes on the file, where nobody else wants it."""
     turnstile = Turnstile(folder)
     turnstile.open()
 
@@ -223,13 +266,13 @@ def _turn(folder: Path, loops: int) -> float:
         turnstile.take()
         turnstile.give_back()
 
-    micros = _micros(take_and_give_back, loops)
+    cost = _cost(take_and_give_back, loops)
     turnstile.close()
-    return micros
+    return cost
 
 
-def _storage_units(folder: Path, store: str, size: int, loops: int) -> float:
-    """Microseconds of a unit with one finished entry, `size` of them in each transaction."""
+def _storage_units(folder: Path, store: str, size: int, loops: int) -> Cost:
+    """A unit with one finished entry, `size` of them in each transaction."""
     app = _noop()
     flow = flows.chain(folder, 1)
     storage = open_storage(sqlite_url(folder, store), openers=app.plugins.storages)
@@ -241,8 +284,9 @@ def _storage_units(folder: Path, store: str, size: int, loops: int) -> float:
             raise AssertionError(f"the run was not claimed: {started!r}")
         seq = 0
 
-        def commit() -> None:
+        def commit() -> Cost:
             nonlocal seq
+            watch = Watch()
             units: list[Unit] = []
             for _ in range(size):
                 seq += 1
@@ -250,8 +294,10 @@ def _storage_units(folder: Path, store: str, size: int, loops: int) -> float:
             results = storage.commit(Batch(units)).results
             if not all(isinstance(result, Applied) for result in results):
                 raise AssertionError("a unit was not applied")
+            return watch.cost(size)
 
-        return _micros(commit, max(5, loops // size)) / size
+        costs = [commit() for _ in range(max(5, loops // size) + 1)]
+        return Cost.median(costs[1:])
 
 
 def _entry(storage: Storage, seq: int) -> Entry:
