@@ -311,3 +311,9 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     memory = SharedMemory(clock=clock)
     yield World("shared:", clock, memory)
     MemoryStorage.close(memory)
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> World:
+    """The two drivers as a plugin, for tests that make their apps and event loops themselves."""
+    return World(f"sqlite:///{tmp_path}/store.db", TestClock(), None)
