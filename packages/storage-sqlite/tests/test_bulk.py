@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 
 import pytest
 from hypothesis import given
@@ -15,10 +17,11 @@ INSERT = "INSERT OR REPLACE INTO t (id, word, number) VALUES (?, ?, ?)"
 UPDATE = "UPDATE t SET word=?, number=?, gone=NULL WHERE t.id = ?"
 
 
-def table() -> sqlite3.Connection:
-    connection = sqlite3.connect(":memory:", isolation_level=None)
-    connection.execute("CREATE TABLE t (id TEXT PRIMARY KEY, word TEXT, number INTEGER, gone TEXT DEFAULT 'x')")
-    return connection
+@contextmanager
+def table() -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        connection.execute("CREATE TABLE t (id TEXT PRIMARY KEY, word TEXT, number INTEGER, gone TEXT DEFAULT 'x')")
+        yield connection
 
 
 def rows_of(connection: sqlite3.Connection) -> list[tuple[object, ...]]:
@@ -31,25 +34,24 @@ NUMBERS = st.none() | st.integers(-(2**63), 2**63 - 1)
 
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), WORDS, NUMBERS), max_size=200))
 def test_inserting_many_rows_is_inserting_them_in_order(rows: list[tuple[str, str | None, int | None]]) -> None:
-    together, one_by_one = table(), table()
+    with table() as together, table() as one_by_one:
+        write_rows(together, INSERT, rows)
+        one_by_one.executemany(INSERT, rows)
 
-    write_rows(together, INSERT, rows)
-    one_by_one.executemany(INSERT, rows)
-
-    assert rows_of(together) == rows_of(one_by_one)
+        assert rows_of(together) == rows_of(one_by_one)
 
 
 @given(st.dictionaries(st.integers(0, 300).map(str), st.tuples(WORDS, NUMBERS), max_size=150))
 def test_updating_many_rows_is_updating_each_by_its_key(changes: dict[str, tuple[str | None, int | None]]) -> None:
-    together, one_by_one = table(), table()
-    for connection in (together, one_by_one):
-        connection.executemany(INSERT, [(str(number), "old", number) for number in range(200)])
     rows = [(word, number, key) for key, (word, number) in changes.items()]
+    with table() as together, table() as one_by_one:
+        for connection in (together, one_by_one):
+            connection.executemany(INSERT, [(str(number), "old", number) for number in range(200)])
 
-    write_rows(together, UPDATE, rows)
-    one_by_one.executemany(UPDATE, rows)
+        write_rows(together, UPDATE, rows)
+        one_by_one.executemany(UPDATE, rows)
 
-    assert rows_of(together) == rows_of(one_by_one)
+        assert rows_of(together) == rows_of(one_by_one)
 
 
 @pytest.mark.parametrize("statement", [sql.RUN_END, sql.RUN_STATE, sql.RUN_WAKE])
