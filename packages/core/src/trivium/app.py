@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 
 from trivium.clock import Clock, Micros
@@ -19,7 +20,7 @@ from trivium.engine.follow import follow
 from trivium.engine.runs import new_root
 from trivium.engine.settings import EngineSettings
 from trivium.engine.worker import prepare
-from trivium.errors import Conflict, NotFound, RunCancelled, RunFailed
+from trivium.errors import Conflict, NotFound, RunCancelled, RunFailed, UsageError
 from trivium.hooks import Plugins
 from trivium.ids import RunId, WorkerId
 from trivium.json import JsonValue, dumps, loads
@@ -270,6 +271,12 @@ class Trivium:
 
         :raises RunFailed: and what `start` raises
         """
+        with suppress(RuntimeError):  # how anyio says that there is no loop
+            anyio.lowlevel.current_token()
+            raise UsageError(
+                "Trivium.run blocks, and this is inside an event loop",
+                hint="open the app with `async with`, then: run = await app.start(...); await run.result()",
+            )
 
         async def main() -> JsonValue:
             async with self:
