@@ -110,7 +110,8 @@ class RunHandle:
         await self._app.engine.commit(SignalUnit(NewSignal(self.id, name, text, id)))
 
     async def retry(self) -> None:
-        """Start a failed or cancelled run again from where it failed, with the runs below it. `drive` it, or leave it to a worker.
+        """Start a failed or cancelled run again from where it failed, with the runs below it. `drive` it, or leave it
+        to a worker.
 
         :raises Conflict: it is neither failed nor cancelled
         """
@@ -123,7 +124,8 @@ class RunHandle:
         return follow(self._app.engine, self.id)
 
     async def graph(self) -> Drawing:
-        """The picture of the run as it stands: of its definition with states, times and attempts, and the runs it started."""
+        """The picture of the run as it stands: of its definition with states, times and attempts, and the runs it
+        started."""
         from trivium.graph import Drawing, picture_of_run
 
         top, below = await anyio.to_thread.run_sync(self._app.read_tree, self.id)
@@ -133,9 +135,9 @@ class RunHandle:
 class Trivium:
     """A store, the registered actions, and, with `worker`, a worker for them. Nothing starts in the constructor.
 
-    `async with Trivium(...) as app:` opens the store, migrates it, and starts the worker; on leaving, steps under way may finish
-    (for `shutdown_grace` seconds) and unfinished runs are handed back. `worker=False` is a client: it starts and asks but drives nothing.
-    From plain scripts, `run(target, inputs)` does everything and returns the outputs.
+    `async with Trivium(...) as app:` opens the store, migrates it, and starts the worker; on leaving, steps under way
+    may finish (for `shutdown_grace` seconds) and unfinished runs are handed back. `worker=False` is a client: it starts
+    and asks but drives nothing. From plain scripts, `run(target, inputs)` does everything and returns the outputs.
     """
 
     def __init__(
@@ -193,7 +195,8 @@ class Trivium:
         return None if stack is None else await stack.__aexit__(kind, error, trace)
 
     async def stop(self) -> None:
-        """Work no more: steps under way may finish, then runs are handed back. Asking still works. May be called twice."""
+        """Work no more: steps under way may finish, then runs are handed back. Asking still works. May be called
+        twice."""
         await self.engine.stop()
 
     @property
@@ -225,7 +228,8 @@ class Trivium:
         labels: Mapping[str, str] | None = None,
         not_before: Micros | None = None,
     ) -> RunHandle:
-        """Start a run: durable once this returns. A target is a flow file or what a paradigm offers, `flow:NAME` and the like.
+        """Start a run: durable once this returns. A target is a flow file or what a paradigm offers, `flow:NAME` and
+        the like.
 
         :raises NotFound, DefinitionError, InvalidInput: nothing was started
         :raises KeyConflict: the key belongs to this target with other inputs
@@ -354,4 +358,3 @@ def read_snapshot(storage: Storage, run_id: RunId) -> Snapshot:
 
 
 __all__ = ["DEFAULT_STORE", "RunHandle", "Snapshot", "Trivium", "read_snapshot"]
-

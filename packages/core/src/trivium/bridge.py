@@ -36,9 +36,9 @@ def _marked_context() -> contextvars.Context:
 class Bridge:
     """Made on the event loop, in a task. `call_soon` may be used from any thread, also while the loop ends.
 
-    A callback may start tasks in a task group and make anyio's primitives. It runs between tasks, not in one of its own: a task
-    would cost a turn of the loop for each commit, a third of what a step of a chain takes. So what a callback raises is handed to
-    `on_error`, as no task group sees it.
+    A callback may start tasks in a task group and make anyio's primitives. It runs between tasks, not in one of its
+    own: a task would cost a turn of the loop for each commit, a third of what a step of a chain takes. So what a
+    callback raises is handed to `on_error`, as no task group sees it.
     """
 
     def __init__(self, on_error: Callable[[BaseException], None]) -> None:

@@ -30,7 +30,8 @@ class Executor(ABC):
 
     @abstractmethod
     async def run(self, call: Call) -> object:
-        """The call's value, or its exception, as it is. May be cancelled at any time; what goes on then shows in `stuck`."""
+        """The call's value, or its exception, as it is. May be cancelled at any time; what goes on then shows in
+        `stuck`."""
 
     @property
     def stuck(self) -> int:
@@ -50,8 +51,8 @@ class Executor(ABC):
         """Whether a call of this label was cancelled and still runs."""
         return False
 
-    def start(self, bridge: Bridge) -> None:
+    def start(self, bridge: Bridge) -> None:  # noqa: B027 - most need nothing here
         """Get ready. Called on the event loop, with the way back into it from other threads."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - as above
         """Let go of what can be let go; calls that cannot be stopped are left to themselves."""

@@ -1,7 +1,7 @@
 """Threads of our own for `def` actions.
 
-Daemonic, because a thread cannot be stopped: one that hangs must not keep the process from ending. A call that its caller
-gave up keeps its thread and its place until it returns.
+Daemonic, because a thread cannot be stopped: one that hangs must not keep the process from ending. A call that its
+caller gave up keeps its thread and its place until it returns.
 """
 
 from __future__ import annotations

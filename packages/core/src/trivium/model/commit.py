@@ -27,8 +27,8 @@ class Park:
     reason: WaitReason
     due_at: Micros | None = None
     children: tuple[frozenset[RunId], ...] = ()
-    """Groups of children: the end that empties one of them, as the last of its children to end, wakes the run. Other ends
-    only come into its inbox."""
+    """Groups of children: the end that empties one of them, as the last of its children to end, wakes the run. Other
+    ends only come into its inbox."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,8 +49,8 @@ class ChildRun(ABC):
 class RunContext(ABC):
     """The verbs of a driver. Each is journaled once: on a second drive it returns what stands in the journal.
 
-    A verb may only be awaited by the driver's own coroutine or by one that `gather` runs. Every verb raises `Parked` while the
-    run leaves memory, and the cancellation of the event loop when the run is cancelled.
+    A verb may only be awaited by the driver's own coroutine or by one that `gather` runs. Every verb raises `Parked`
+    while the run leaves memory, and the cancellation of the event loop when the run is cancelled.
     """
 
     run_id: RunId
@@ -67,7 +67,8 @@ class RunContext(ABC):
     @property
     @abstractmethod
     def definition(self) -> JsonValue:
-        """The body that the run is pinned to: decoded anew at every use, so keep what you compile under `definition_id`."""
+        """The body that the run is pinned to: decoded anew at every use, so keep what you compile under
+        `definition_id`."""
 
     @abstractmethod
     def options(
@@ -91,7 +92,8 @@ class RunContext(ABC):
 
     @abstractmethod
     async def start(self, target: object, inputs: JsonValue = None, /) -> ChildRun:
-        """Start a child run: durable once this returns. Its journal key is `options(key=)` or counts (`child:NAME#2`)."""
+        """Start a child run: durable once this returns. Its journal key is `options(key=)` or counts
+        (`child:NAME#2`)."""
 
     @abstractmethod
     async def sleep(self, duration: Duration | None = None, *, until: Micros | None = None) -> None:
@@ -169,13 +171,14 @@ class RunContext(ABC):
 
     @abstractmethod
     async def collect(self) -> Sequence[Outcome]:
-        """The outcomes of launched steps that became durable since the last call; waits for at least one, without a slot
-        if only waiting steps are left. A failed step is an outcome here, not an exception."""
+        """The outcomes of launched steps that became durable since the last call; waits for at least one, without a
+        slot if only waiting steps are left. A failed step is an outcome here, not an exception."""
 
     @abstractmethod
     def propose_end(self, decide: Callable[[Outcome], End | None]) -> None:
         """For pure drivers: `decide` is asked with every outcome *before* it is durable; an `End` that it returns goes
-        into the same commit. It must be a pure function of the outcomes so far; if the commit is refused it did not happen."""
+        into the same commit. It must be a pure function of the outcomes so far; if the commit is refused it did not
+        happen."""
 
     @abstractmethod
     def show_outputs(self, outputs: Callable[[str], Mapping[str, JsonValue]]) -> None:
@@ -194,8 +197,8 @@ class RunContext(ABC):
 class StepContext(ABC):
     """What an action sees that asks for it: a parameter annotated with this class.
 
-    `publish`, `start` and `signal` never block: they are part of the step's commit, and happen exactly if it is recorded as
-    completed.
+    `publish`, `start` and `signal` never block: they are part of the step's commit, and happen exactly if it is
+    recorded as completed.
     """
 
     run_id: RunId

@@ -48,7 +48,8 @@ class Prepared:
 
 
 class EveryName:
-    """The names of a client that has loaded no actions and starts runs for workers elsewhere: whatever is asked for is there."""
+    """The names of a client that has loaded no actions and starts runs for workers elsewhere: whatever is asked for is
+    there."""
 
     def has_action(self, name: str) -> bool:
         return True
@@ -58,7 +59,8 @@ class EveryName:
 
 
 class Driver(ABC):
-    """A paradigm: resolves its targets and drives its runs. One object serves all runs of its kind; it keeps no state of them."""
+    """A paradigm: resolves its targets and drives its runs. One object serves all runs of its kind; it keeps no state
+    of them."""
 
     kind: ClassVar[str]
     pure: ClassVar[bool] = False
@@ -66,7 +68,8 @@ class Driver(ABC):
 
     @abstractmethod
     def prepare(self, target: object, inputs: JsonValue, names: Names) -> Prepared | None:
-        """The definition to start, or None where the target is not this driver's. Targets are text (a path, `KIND:NAME`) or objects.
+        """The definition to start, or None where the target is not this driver's. Targets are text (a path,
+        `KIND:NAME`) or objects.
 
         :raises DefinitionError: it is this driver's, and wrong
         :raises InvalidInput: the inputs do not fit
@@ -85,8 +88,8 @@ class Driver(ABC):
         return None
 
     def sketch(self, target: object, names: Names) -> Picture | None:
-        """The graph of a target that nobody has started yet: like `prepare` and `picture`, but without inputs. None where
-        the target is not this driver's, or has no graph.
+        """The graph of a target that nobody has started yet: like `prepare` and `picture`, but without inputs. None
+        where the target is not this driver's, or has no graph.
 
         :raises DefinitionError: it is this driver's, and wrong
         """

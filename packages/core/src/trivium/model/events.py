@@ -1,7 +1,7 @@
 """What happens, as frozen records: for observers, `Run.events()` and progress.
 
-An event is sent after the commit that made it true, once, by the worker that drives the run, and may be lost with it: the
-stored journal and history are the truth. `StepStarted` alone is sent before anything of its step is durable.
+An event is sent after the commit that made it true, once, by the worker that drives the run, and may be lost with it:
+the stored journal and history are the truth. `StepStarted` alone is sent before anything of its step is durable.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ class RunEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunClaimed(RunEvent):
-    """A worker drives the run from here on. `epoch` 1 is its first time; `replayed` counts the journal entries it brought."""
+    """A worker drives the run from here on. `epoch` 1 is its first time; `replayed` counts the journal entries it
+    brought."""
 
     kind: str
     name: str
