@@ -15,11 +15,12 @@ from trivium.ids import RunId
 from trivium.json import dumps
 from trivium.model.commit import Batch, Broken, NewSignal, RunUnit, SignalUnit, StartUnit
 from trivium.model.runs import Run
+from trivium.model.states import RunStatus
 from trivium.storage.port import RunFilter
 from trivium.testing.clock import TestClock
 from trivium.testing.faults import raise_at
 from trivium.testing.storage_contract import Bench
-from trivium.testing.storage_contract.bench import applied, entry, new_run
+from trivium.testing.storage_contract.bench import CANCELLED, applied, entry, new_run
 from trivium_storage_sqlite.checkpoints import FIRST, LONG, PAGE
 from trivium_storage_sqlite.store import SqliteStorage
 
@@ -173,6 +174,19 @@ def test_a_refused_unit_takes_its_rings_and_starts_with_it(bench: Bench) -> None
     assert applied(result.results[1]).wake_seq == 1
     assert not result.ring.work
     assert not bench.started(new_run(key="k")).existed
+
+
+def test_a_tree_is_cancelled_and_retried_from_the_top_whatever_its_ids(bench: Bench) -> None:
+    root = bench.running(new_run(run_id=RunId("m")))
+    bench.spawn(root, new_run(run_id=RunId("l"), parent=root))
+    bench.spawn(root, new_run(run_id=RunId("a"), parent=bench.run(RunId("l"))))
+
+    bench.cancel(root.id)
+    bench.end(root, CANCELLED)
+
+    assert bench.run(RunId("l")).wake_seq == 0  # it had ended before its child did
+    bench.retry(root.id)
+    assert set(bench.storage.statuses([RunId("m"), RunId("l"), RunId("a")]).values()) == {RunStatus.QUEUED}
 
 
 def test_an_id_that_cannot_be_is_an_error_with_a_code(bench: Bench) -> None:

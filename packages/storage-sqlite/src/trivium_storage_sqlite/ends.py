@@ -11,7 +11,6 @@ from trivium.model.inbox import ItemKind, child_end
 from trivium.model.runs import Cause
 from trivium.model.states import FailureKind, RunStatus
 from trivium_storage_sql.rows import word
-from trivium_storage_sqlite import sql
 from trivium_storage_sqlite.limits import let_go
 from trivium_storage_sqlite.work import QUEUED, TERMINAL, Row, Work
 
@@ -53,13 +52,8 @@ def _finish(work: Work, row: Row, final: End) -> None:
 
 
 def _cancel_below(work: Work, row: Row, reason: str) -> None:
-    # By id, which is by age: a run stands before those it started, so parents have ended when their children do.
-    work.write_added()
-    below = [run_id for (run_id,) in work.connection.execute(sql.BELOW, (row.id,)).fetchall()]
-    work.load(below)
-    for run_id in below:
-        found = work.row(run_id)
-        if found is not None and found.status not in TERMINAL:
+    for found in work.below(row):  # from the top down: parents have ended when their children do
+        if found.status not in TERMINAL:
             _cancel(work, found, reason)
 
 

@@ -14,14 +14,12 @@ def retry(work: Work, row: Row, claim_by: WorkerId | None) -> None:
     """Retry a run and the failed and cancelled runs below it; claim it alone, if it is wished and may be."""
     work.flush()  # an end in this batch must stand before it is taken back
     again = {row.id}
-    below = [run_id for (run_id,) in work.connection.execute(sql.BELOW, (row.id,)).fetchall()]
-    work.load(below)
     top = work.connection.execute(sql.PLACE_OF, (row.id,)).fetchone()
+    below = work.below(row)
     _retry(work, row)
-    for run_id in below:  # by age: parents first
-        found = work.row(run_id)
-        if found is not None and found.parent_id in again and found.status in ("failed", "cancelled"):
-            again.add(run_id)
+    for found in below:  # from the top down
+        if found.parent_id in again and found.status in ("failed", "cancelled"):
+            again.add(found.id)
             _retry(work, found)
     work.flush()
     if claim_by is not None and row.limits is None and may_claim_at_once(work, claim_by, *top):

@@ -218,6 +218,23 @@ class Work:
             row = self.rows[run_id] = None if record is None else Row(*record)
             return row
 
+    def below(self, row: Row) -> list[Row]:
+        """Everything below a run, from the top down, siblings by id; each run once, even if parents went in a circle."""
+        self.write_added()
+        found = [run_id for (run_id,) in self.connection.execute(sql.BELOW, (row.id,)).fetchall()]
+        self.load(found)
+        children: defaultdict[RunId, list[Row]] = defaultdict(list)
+        for run_id in found:
+            child = self.row(run_id)
+            if child is not None and child.parent_id is not None and run_id != row.id:
+                children[child.parent_id].append(child)
+        ordered: list[Row] = []
+        level = [row]
+        while level:
+            level = [child for each in level for child in children.pop(each.id, ())]
+            ordered += level
+        return ordered
+
     def add_run(self, record: Record) -> None:
         """A run that is started: the record is that of `RUN_INSERT`."""
         self.added.append(record)
