@@ -135,7 +135,7 @@ def _run_unit(work: Work, unit: RunUnit) -> Result:
         work.consumed.append((run_id, seq))
     for text in unit.notes:
         work.note(run_id, text)
-    if row.losses:
+    if row.losses and unit.shows_progress:
         row.losses = 0
         work.changed(row)
     if then is not None:

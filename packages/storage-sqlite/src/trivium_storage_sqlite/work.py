@@ -219,7 +219,7 @@ class Work:
             return row
 
     def below(self, row: Row) -> list[Row]:
-        """Everything below a run, from the top down, siblings by id; each run once, even if parents went in a circle."""
+        """Everything below a run, from the top down, siblings by id; each run once, even if parents go in a circle."""
         self.write_added()
         found = [run_id for (run_id,) in self.connection.execute(sql.BELOW, (row.id,)).fetchall()]
         self.load(found)
