@@ -1,4 +1,7 @@
-"""A worker that was stopped for too long, and wakes after others took its runs over."""
+"""A worker that was stopped for too long, and wakes after others took its runs over.
+
+It beats once a second, and is stopped before its first beat: stopped in one, it would hold the lock of the store.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from crash.harness import Site, check_completed, check_journal
 from crash.scenarios import CHAIN, flow_file, one_step
 
 TIMEOUT = 0.5
-"""Seconds without a beat after which these workers hold each other for dead."""
+"""Seconds of its own beats after which an heir holds for dead whoever has not beaten."""
 OUTCOME_IN_HAND = ("engine.before_commit", "storage.commit.before")
 
 
@@ -18,7 +21,7 @@ def test_a_worker_that_was_stopped_in_a_step_writes_nothing_when_it_wakes_and_wo
     gate = site.gate("gate")
     flow = flow_file(site.folder, "gated", one_step("gated", "at_gate", f"{{gate: {gate.path}, value: 1}}"))
     assert site.spawn("start", starts=[{"target": flow, "inputs": {}, "key": "gated"}]).wait() == 0
-    sleeper = site.spawn("work", heartbeat_timeout=TIMEOUT)
+    sleeper = site.spawn("work")
     sleeper.wait_line("start")
     (before,) = site.workers()
     sleeper.signal(signal.SIGSTOP)
@@ -53,7 +56,7 @@ def test_an_outcome_that_a_worker_was_stopped_with_changes_nothing_when_it_wakes
     chain = flow_file(site.folder, "chain", CHAIN)
     start = {"target": chain, "inputs": {"n": 1}, "key": "chain"}
     assert site.spawn("start", starts=[start]).wait() == 0
-    sleeper = site.spawn("work", heartbeat_timeout=TIMEOUT, faults=f"stop@{point}#3")
+    sleeper = site.spawn("work", faults=f"stop@{point}#3")
     sleeper.wait_line("start", times=2)
     heir = site.spawn("work", until_all_ended=True, heartbeat_timeout=TIMEOUT)
     assert heir.wait() == 0, heir.said()

@@ -137,6 +137,28 @@ async def kill_worker(context: StepContext) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+@action
+async def kill_worker_late(context: StepContext) -> None:
+    """After its start was written down, as that of a step which takes a while is."""
+    _begin(context)
+    await anyio.sleep(0.6)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@action
+async def kill_worker_in_effect(context: StepContext) -> None:
+    """In an effect that certainly did not happen, so that it is tried again each time."""
+    _begin(context)
+
+    def transfer() -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def verify() -> None:
+        raise NotDone
+
+    await context.once("transfer", transfer, verify=verify)
+
+
 @action(delivery="at_most_once")
 async def linger_at_most_once(context: StepContext, value: int) -> int:
     _begin(context)

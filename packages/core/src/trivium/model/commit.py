@@ -10,7 +10,7 @@ from trivium.clock import Micros
 from trivium.errors import TriviumError
 from trivium.ids import NeedsId, RunId, WorkerId
 from trivium.json import NULL, JsonText
-from trivium.model.effects import Effect, EffectChange
+from trivium.model.effects import Effect, EffectChange, EffectStatus
 from trivium.model.failure import Failure
 from trivium.model.inbox import Item
 from trivium.model.journal import Entry
@@ -89,6 +89,16 @@ class RunUnit:
     """Lines for the run's history (warnings and decisions that a person may want to know)."""
     expect_wake: int | None = None
     then: Park | Release | End | None = None
+
+    @property
+    def shows_progress(self) -> bool:
+        """Whether the run got on, and is no crash loop. That an effect was intended, or is to be tried again, does not
+        show it: a call that kills its worker is intended anew each time."""
+        return (
+            not self.effects
+            or bool(self.entries or self.consumed or self.starts or self.signals or self.messages or self.then)
+            or any(change.status is EffectStatus.CONFIRMED for change in self.effects)
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,7 +110,7 @@ def _run_unit(tx: Transaction, unit: RunUnit) -> Result:
         row.inbox.pop(seq, None)
     for text in unit.notes:
         tx.tables.add_note(row, tx.now, text)
-    if row.run.losses:
+    if row.run.losses and unit.shows_progress:
         tx.tables.put(row, replace(row.run, losses=0))
     _then(tx, row, unit.then, woken=row.run.wake_seq > before)
     return Applied(row.run.wake_seq, started, None if unit.then is None else row.run.status)

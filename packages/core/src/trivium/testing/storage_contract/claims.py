@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from trivium.ids import new_worker_id
-from trivium.model.commit import StartUnit
+from trivium.model.commit import RunUnit, StartUnit
+from trivium.model.effects import EffectChange, EffectStatus
 from trivium.model.runs import Definition
 from trivium.model.states import RunStatus, WaitReason
-from trivium.testing.storage_contract.bench import COMPLETED, DEFINITION, Bench, entry, new_run
+from trivium.testing.storage_contract.bench import COMPLETED, DEFINITION, Bench, applied, entry, new_run
 
 OTHER = Definition.of("test", "other", {}, frozenset({"action:rare"}))
 
@@ -249,6 +250,28 @@ class Claims:
         assert bench.run(run_id).losses == 0
         bench.release(run)
         assert bench.claim_ids() == [run_id]
+
+    def test_an_effect_that_is_intended_or_taken_back_takes_no_losses_away(self, bench: Bench) -> None:
+        run_id = bench.start()
+        bench.lose(run_id, times=2)
+        run = bench.claim_one(bench.request(suspects=True))
+
+        for status in (EffectStatus.INTENDED, EffectStatus.UNKNOWN, None):
+            change = EffectChange(scope="s", key="k", status=status, step_key="x")
+            applied(bench.one(RunUnit(run_id=run_id, epoch=run.epoch, effects=[change])))
+
+        assert bench.run(run_id).losses == 2
+
+    def test_an_effect_that_is_confirmed_takes_the_losses_away(self, bench: Bench) -> None:
+        run_id = bench.start()
+        bench.lose(run_id, times=2)
+        run = bench.claim_one(bench.request(suspects=True))
+
+        for status in (EffectStatus.INTENDED, EffectStatus.CONFIRMED):
+            change = EffectChange(scope="s", key="k", status=status, step_key="x")
+            applied(bench.one(RunUnit(run_id=run_id, epoch=run.epoch, effects=[change])))
+
+        assert bench.run(run_id).losses == 0
 
     def test_a_suspect_that_ends_is_none(self, bench: Bench) -> None:
         run_id = bench.start()

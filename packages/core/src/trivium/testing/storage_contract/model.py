@@ -145,7 +145,8 @@ class Model:
         run.journal.update({entry.seq: entry for entry in unit.entries})
         for seq in unit.consumed:
             run.inbox.pop(seq, None)
-        run.losses = 0
+        if unit.shows_progress:
+            run.losses = 0
         match unit.then:
             case Park(reason, due) if run.wake == seen:
                 run.status, run.reason, run.due, run.owner = RunStatus.WAITING, reason, due, None
