@@ -19,7 +19,7 @@ from trivium.engine.engine import Engine
 from trivium.engine.follow import follow
 from trivium.engine.runs import new_root
 from trivium.engine.settings import EngineSettings
-from trivium.engine.worker import prepare
+from trivium.engine.targets import prepare
 from trivium.errors import Conflict, NotFound, RunCancelled, RunFailed, UsageError
 from trivium.hooks import Plugins
 from trivium.ids import RunId, WorkerId

@@ -71,9 +71,7 @@ class BufferedStepContext(StepContext):
         self.step_key = call.key
         self.attempt = buffer.attempt
         self.idempotency_key = idempotency_key(drive.run_id, call.key)
-        self.logger = logging.LoggerAdapter(
-            _log, {"run_id": drive.run_id, "step": call.key, "attempt": buffer.attempt}
-        )
+        self.logger = logging.LoggerAdapter(_log, {"run_id": drive.run_id, "step": call.key, "attempt": buffer.attempt})
 
     @property
     @override

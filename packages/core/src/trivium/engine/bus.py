@@ -117,5 +117,5 @@ class Bus:
             for observer in self._observers:
                 try:
                     observer(event)
-                except BaseException:  # foreign code: a plugin's observer; its SystemExit must not end the thread of all
+                except BaseException:  # foreign code: an observer's SystemExit must not end the thread of all
                     _log.exception("observer %r failed on %s", observer, type(event).__name__)

@@ -1,4 +1,5 @@
-"""Child runs, seen from their parent: one journal entry each, `waiting` until the child's end is taken out of the inbox."""
+"""Child runs, seen from their parent: one journal entry each, `waiting` until the child's end is taken out of the
+inbox."""
 
 from __future__ import annotations
 
@@ -31,14 +32,16 @@ class Child(ChildRun):
         self.entry = entry
         self._drive = drive
         self.looked = drive.epoch == 1
-        """Whether an end can have been missed was looked into. A run that is driven for the first time has missed none."""
+        """Whether an end can have been missed was looked into. A run that is driven for the first time has missed
+        none."""
         if not self.settled:
             waiting = replace(entry, status=StepStatus.WAITING, error=None, generation=drive.journal.generation)
             drive.open_entries[entry.seq] = lambda: replace(waiting)
 
     @property
     def settled(self) -> bool:
-        """Its end stands in the journal. A failed child of an older generation is not: it was retried with its parent."""
+        """Its end stands in the journal. A failed child of an older generation is not: it was retried with its
+        parent."""
         entry = self.entry
         return entry.status is StepStatus.COMPLETED or (
             entry.status.terminal and entry.generation == self._drive.journal.generation
@@ -67,7 +70,8 @@ class Child(ChildRun):
 
 
 async def settle(drive: Drive, children: Sequence[Child]) -> None:
-    """Wait until the ends of all of them are in the journal: woken once for all, and with one commit for all that is there.
+    """Wait until the ends of all of them are in the journal: woken once for all, and with one commit for all that is
+    there.
 
     :raises Parked: the run leaves memory meanwhile
     """

@@ -1,7 +1,7 @@
 """Group commit: one thread writes; what comes while a commit is under way goes into the next one.
 
-An idle system commits at once, a busy one commits everything that came meanwhile, of all runs, in one transaction. Callbacks
-run on the event loop, in the order of submission, after the commit is durable.
+An idle system commits at once, a busy one commits everything that came meanwhile, of all runs, in one transaction.
+Callbacks run on the event loop, in the order of submission, after the commit is durable.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from trivium.errors import Conflict, StoreBusy
 from trivium.ids import WorkerId
 from trivium.model.commit import Batch, BatchResult, ClaimRequest, Result, Ring, Unit
 from trivium.storage.port import Storage
-
 
 _log = logging.getLogger("trivium.engine")
 
@@ -161,5 +160,3 @@ class Committer:
                 self._on_ring(result.ring)
 
         self._bridge.call_soon(deliver)
-
-

@@ -208,7 +208,8 @@ class DriveContext(RunContext):
             call = launches.queue.popleft()
             self._begin()
             launches.collecting = True
-            launches.arrived = anyio.Event()  # before the commit is on its way: it races this thread for the interpreter
+            # Made before the commit is on its way, which races this thread for the interpreter.
+            launches.arrived = anyio.Event()
             drive.suspend()
             await self._steps.perform(call)
         while launches.queue and not launches.outcomes:
@@ -352,15 +353,11 @@ class DriveContext(RunContext):
                 await self._commit(unit)
                 return loads(item.payload)
             if entry.due_at is not None and self.now() >= entry.due_at:
-                failure = Failure(
-                    code=WaitTimeout.code, message=str(WaitTimeout(entry.key)), kind=FailureKind.TIMEOUT
-                )
+                failure = Failure(code=WaitTimeout.code, message=str(WaitTimeout(entry.key)), kind=FailureKind.TIMEOUT)
                 if await self._commit_unless_woken(self._closing(entry, StepStatus.FAILED, None, failure)):
                     raise WaitTimeout(entry.key)
                 continue
-            await drive.wait(
-                Wait(WaitReason.SIGNAL, kind=ItemKind.SIGNAL, names=(signal,), due_at=entry.due_at)
-            )
+            await drive.wait(Wait(WaitReason.SIGNAL, kind=ItemKind.SIGNAL, names=(signal,), due_at=entry.due_at))
 
     async def _commit_unless_woken(self, unit: RunUnit) -> bool:
         """A timeout holds only if nothing came to the inbox before its commit; else it is looked at first."""

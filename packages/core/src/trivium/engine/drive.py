@@ -1,8 +1,8 @@
 """One run under way in this process: what it waits for, when it is idle, how it leaves memory and how it ends.
 
-The invariant behind parking: `_active` counts the coroutines of the run that are neither in one of our wait verbs nor done.
-Only at zero is the run idle, only an idle run is parked, and while its park commit is under way no coroutine of it goes on (they
-hold at `_settled`), so that nothing happens between the compare of `wake_seq` and its result.
+The invariant behind parking: `_active` counts the coroutines of the run that are neither in one of our wait verbs nor
+done. Only at zero is the run idle, only an idle run is parked, and while its park commit is under way no coroutine of
+it goes on (they hold at `_settled`), so that nothing happens between the compare of `wake_seq` and its result.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from trivium.model.events import RunClaimed, RunEnded, RunParked, RunReleased, S
 from trivium.model.failure import Failure, failure_of
 from trivium.model.inbox import Item, ItemKind
 from trivium.model.journal import Entry, EntryKind
-from trivium.model.states import FailureKind, RunStatus, StepStatus, WaitReason
+from trivium.model.states import FailureKind, RunStatus, StepStatus
 
 _log = logging.getLogger("trivium.engine")
 
@@ -143,7 +143,9 @@ class Drive:
             output = await body()
         except Parked:
             if self.leaving is None:
-                return End(RunStatus.FAILED, error=Failure(code="TRV-4012", message="the driver raised Parked by itself"))
+                return End(
+                    RunStatus.FAILED, error=Failure(code="TRV-4012", message="the driver raised Parked by itself")
+                )
             return None
         except BaseException as error:  # foreign code: the driver's function, or the user's below it
             if not is_of_user(error):
@@ -252,12 +254,17 @@ class Drive:
             self._tasks.cancel_scope.cancel()
 
     def not_applied(self, result: Result) -> None:
-        """A commit was not applied, and there is no verb to tell it to: stop. The run is somebody else's; or, if the store refused
-        what is in it, the run ends with that."""
+        """A commit was not applied, and there is no verb to tell it to: stop. The run is somebody else's; or, if the
+        store refused what is in it, the run ends with that."""
         if not isinstance(result, (Refused, Broken)):
             self.lose()
-        elif self._fault is None:
-            self._fault = failure_of(result.error, kind=FailureKind.CONFLICT)
+        else:
+            self.break_off(failure_of(result.error, kind=FailureKind.CONFLICT))
+
+    def break_off(self, fault: Failure) -> None:
+        """The run cannot go on: cancel what runs, then end as failed."""
+        if self._fault is None:
+            self._fault = fault
             if self._tasks is not None:
                 self._tasks.cancel_scope.cancel()
 
@@ -351,7 +358,8 @@ class Drive:
         counts = own if own is not None else self.is_own_task()
         if not counts:
             self.note(
-                f"{wait.reason} {', '.join(sorted(wait.names))!r} was awaited in a task that the context did not make: the run stays in memory"
+                f"{wait.reason} {', '.join(sorted(wait.names))!r} was awaited in a task that the context did not make:"
+                " the run stays in memory"
             )
         self._waits.add(wait)
         if counts:
@@ -383,8 +391,8 @@ class Drive:
             await self._calls_done.wait()
 
     def check_leaving(self) -> None:
-        """At the entry of every verb. Also what a cancelled driver calls while it unwinds must not begin: the cancellation that
-        unwinds it is raised only where something waits, which a `def` step does too late."""
+        """At the entry of every verb. Also what a cancelled driver calls while it unwinds must not begin: the
+        cancellation that unwinds it is raised only where something waits, which a `def` step does too late."""
         if self.leaving is not None or self._cancelling:
             raise Parked
 
@@ -426,9 +434,7 @@ class Drive:
         dues = [wait.due_at for wait in self._waits if wait.due_at is not None]
         if self.record.deadline is not None:
             dues.append(self.record.deadline)
-        groups = tuple(
-            frozenset(map(RunId, wait.missing)) for wait in self._waits if wait.kind is ItemKind.CHILD_END
-        )
+        groups = tuple(frozenset(map(RunId, wait.missing)) for wait in self._waits if wait.kind is ItemKind.CHILD_END)
         park = Park(next(iter(self._waits)).reason, min(dues, default=None), groups)
         unit = RunUnit(
             run_id=self.run_id,
@@ -530,8 +536,8 @@ class Drive:
             self.not_applied(result)
 
     def closes(self, seq: int) -> None:
-        """What had begun under `seq` has ended. Said when its last state is handed to the committer: from then on the older state
-        must not be written any more, since it would land behind, and so over, the last one."""
+        """What had begun under `seq` has ended. Said when its last state is handed to the committer: from then on the
+        older state must not be written any more, since it would land behind, and so over, the last one."""
         self.open_entries.pop(seq, None)
         self._noted.discard(seq)
         self._unproven = False
@@ -591,13 +597,14 @@ class Drive:
 
 
 def cancellation_is_ours() -> bool:
-    """Whether a cancel scope around the current task is cancelled; else the exception came from somebody's own future."""
+    """Whether a cancel scope around the current task is cancelled; else the exception came from somebody's own
+    future."""
     return anyio.current_effective_deadline() == float("-inf")
 
 
 def is_of_user(error: BaseException) -> bool:
-    """Whether what came out of a user's function is its own doing, whatever it is, and so an outcome. What is not has to go on:
-    the interpreter's interrupt, and the cancellation that is ours (of trio it may come in a group)."""
+    """Whether what came out of a user's function is its own doing, whatever it is, and so an outcome. What is not has
+    to go on: the interpreter's interrupt, and the cancellation that is ours (of trio it may come in a group)."""
     if isinstance(error, (KeyboardInterrupt, GeneratorExit)):
         return False
     return isinstance(error, Exception) or not cancellation_is_ours()

@@ -1,7 +1,7 @@
 """`once`: the effect ledger's protocol.
 
-The protocol is a generator without input and output: it yields what is to be done and gets back what came of it. Two shells
-carry it out, one on the event loop and one in the thread of a `def` action.
+The protocol is a generator without input and output: it yields what is to be done and gets back what came of it. Two
+shells carry it out, one on the event loop and one in the thread of a `def` action.
 """
 
 from __future__ import annotations
@@ -161,7 +161,9 @@ class Ledger:
         try:
             while True:
                 command = steps.send(reply)
-                reply = await _invoke(command.function) if isinstance(command, Invoke) else await self._do(effect, command)
+                reply = (
+                    await _invoke(command.function) if isinstance(command, Invoke) else await self._do(effect, command)
+                )
         except StopIteration as done:
             return done.value
         finally:
@@ -174,14 +176,17 @@ class Ledger:
         try:
             while True:
                 command = steps.send(reply)
-                reply = _invoke_here(command.function) if isinstance(command, Invoke) else self._ask_loop(effect, command)
+                reply = (
+                    _invoke_here(command.function) if isinstance(command, Invoke) else self._ask_loop(effect, command)
+                )
         except StopIteration as done:
             return done.value
         finally:
             self._under_way.discard((self.scope_of(effect), effect.key))
 
     def _enter(self, effect: EffectCall) -> str:
-        """Refuse a second call beside one that is under way in this run. From any thread: each set operation is atomic."""
+        """Refuse a second call beside one that is under way in this run. From any thread: each set operation is
+        atomic."""
         scope = self.scope_of(effect)
         if (scope, effect.key) in self._under_way:
             raise EffectUnderWay(scope, effect.key, self._drive.run_id)
@@ -189,12 +194,14 @@ class Ledger:
         return scope
 
     def settle(self, scope: str, key: str, change: EffectChange) -> None:
-        """Write what is known, with the next commit, without waiting for it: should it be lost, the row is still `intended`."""
+        """Write what is known, with the next commit, without waiting for it: should it be lost, the row is still
+        `intended`."""
         self._intended.discard((scope, key))
         drive = self._drive
 
         def settled(result: Result) -> None:
-            if isinstance(result, Refused):  # another run, which wondered about it too, was first to write down what it found
+            # Another run, which wondered about it too, may have been first to write down what it found.
+            if isinstance(result, Refused):
                 drive.note(f"what was found out about an effect was not written down: {result.error}")
             else:
                 drive.after_note(result)
@@ -258,9 +265,7 @@ class Ledger:
 
     async def _intend(self, effect: EffectCall, scope: str) -> Effect | None:
         drive = self._drive
-        change = EffectChange(
-            scope=scope, key=effect.key, status=EffectStatus.INTENDED, step_key=effect.step_key
-        )
+        change = EffectChange(scope=scope, key=effect.key, status=EffectStatus.INTENDED, step_key=effect.step_key)
         if (scope, effect.key) in self._intended:
             return Effect(
                 scope=scope,
@@ -286,7 +291,8 @@ class Ledger:
     async def _stands_still(self, row: Effect) -> bool:
         """Whether a row is the last word on an effect. False: it has changed since it was in the way.
 
-        :raises EffectUnderWay: another run is calling it at this moment: nothing is known yet, and nothing may be taken over
+        :raises EffectUnderWay: another run is calling it at this moment: nothing is known yet, and nothing may be taken
+            over
         """
         if row.status is not EffectStatus.INTENDED or row.run_id == self._drive.run_id:
             return True
@@ -294,7 +300,8 @@ class Ledger:
         other = await host.read_run(row.run_id)
         if other is not None and other.status is RunStatus.RUNNING and other.epoch == row.epoch:
             raise EffectUnderWay(row.scope, row.key, row.run_id)
-        # It is not calling now, but it may have been when it stood in the way. What it found out it wrote before its end.
+        # It is not calling now, but it may have been when it stood in the way. What it found out it wrote before its
+        # end.
         return await anyio.to_thread.run_sync(host.storage.effect, row.scope, row.key) == row
 
     def _ask_loop(self, effect: EffectCall, command: Intend | Settle) -> Effect | None:

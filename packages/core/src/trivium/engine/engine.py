@@ -25,7 +25,7 @@ from trivium.engine.watch import Watches
 from trivium.engine.worker import Worker
 from trivium.errors import Conflict, NotFound, TriviumError, WorkerFailed
 from trivium.executors import InlineExecutor, ThreadExecutor
-from trivium.ids import RunId, WorkerId, new_worker_id
+from trivium.ids import RunId, new_worker_id
 from trivium.model.commit import Applied, Broken, End, Refused, Result, Ring, Unit
 from trivium.model.drivers import Driver
 from trivium.model.events import Observer
@@ -84,9 +84,7 @@ class Engine:
         try:
             self._bridge = Bridge(self._fail)
             self.timers = Timers(self.storage.clock)
-            self.committer = Committer(
-                self.storage, self._bridge, on_ring=self._rung, on_broken=self._fail
-            )
+            self.committer = Committer(self.storage, self._bridge, on_ring=self._rung, on_broken=self._fail)
             executors = {"inline": InlineExecutor(), "thread": ThreadExecutor(self.settings.threads)}
             self.worker = Worker(
                 storage=self.storage,
@@ -137,7 +135,8 @@ class Engine:
             raise error
 
     async def stop(self) -> None:
-        """Stop working: let the steps under way finish within the grace, hand the runs back, leave. May be called twice."""
+        """Stop working: let the steps under way finish within the grace, hand the runs back, leave. May be called
+        twice."""
         if self._stopped:
             return
         self._stopped = True
@@ -207,7 +206,7 @@ class Engine:
         _log.warning("worker %s was taken for dead: its runs go on elsewhere", self.worker_id)
         self.worker.lose_all()
         if not self._stopped:
-            self._tasks.start_soon(self._reboot)
+            self._tasks.start_soon(self._supervised, self._reboot)
 
     async def _reboot(self) -> None:
         with anyio.CancelScope(shield=True):

@@ -22,8 +22,8 @@ LONGEST_PATIENCE = 5.0
 
 
 async def follow(engine: Engine, run_id: RunId) -> AsyncIterator[Event]:
-    """Events until the run's `RunEnded`, which always comes last. What another process drives is seen in the journal: ends
-    of steps and of the run itself, each once."""
+    """Events until the run's `RunEnded`, which always comes last. What another process drives is seen in the journal:
+    ends of steps and of the run itself, each once."""
     root_id = (await engine.read_run(run_id)).root_id
     subscription = engine.bus.subscribe(root_id)
     watch = engine.watches.add(run_id, subscription.poke)

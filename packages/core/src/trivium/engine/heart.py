@@ -1,7 +1,7 @@
 """A worker's heartbeat, from a thread of its own: a step that hogs the event loop must not look dead.
 
-The same thread looks after the others: a worker that is known to be gone, or whose beat has not moved for the timeout, counted in
-this observer's own beats, is buried. Its runs are queued then, for whoever claims them.
+The same thread looks after the others: a worker that is known to be gone, or whose beat has not moved for the timeout,
+counted in this observer's own beats, is buried. Its runs are queued then, for whoever claims them.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class _Seen:
 class Observer:
     """Who is dead, as far as one observer can tell. Pure: records in, verdicts out.
 
-    It counts its own looks, one behind each of its own beats, not time: an observer that was itself suspended, stopped or kept
-    from writing, and a clock that jumped, kill nobody.
+    It counts its own looks, one behind each of its own beats, not time: an observer that was itself suspended, stopped
+    or kept from writing, and a clock that jumped, kill nobody.
     """
 
     def __init__(self, *, looks: int) -> None:

@@ -24,7 +24,8 @@ class KeyReused(Conflict):
 
 
 class Journal:
-    """The entries that count in the run's generation: those that completed, wait or run, and children that were started."""
+    """The entries that count in the run's generation: those that completed, wait or run, and children that were
+    started."""
 
     def __init__(self, entries: Iterable[Entry], *, generation: int) -> None:
         self.generation = generation
@@ -62,9 +63,7 @@ class Journal:
         if entry is None:
             return None
         if entry.kind is not kind or entry.name != name or entry.input_hash != input_hash:
-            raise KeyReused(
-                key, _describe(entry.kind, entry.name, entry.input_hash), _describe(kind, name, input_hash)
-            )
+            raise KeyReused(key, _describe(entry.kind, entry.name, entry.input_hash), _describe(kind, name, input_hash))
         self._unasked.pop(entry.seq, None)
         return entry
 
@@ -97,7 +96,8 @@ class Journal:
 
 
 def _outlives(entry: Entry) -> bool:
-    """Whether an entry counts in later generations: what completed, and children, which are retried, not started again."""
+    """Whether an entry counts in later generations: what completed, and children, which are retried, not started
+    again."""
     return entry.status is StepStatus.COMPLETED or (entry.kind is EntryKind.CHILD and entry.child_id is not None)
 
 

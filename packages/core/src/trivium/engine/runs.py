@@ -74,5 +74,3 @@ def check_key(key: str | None) -> None:
     """
     if key is not None and len(key.encode("utf-8", "surrogatepass")) > MAX_KEY_BYTES:
         raise TooLarge("key", len(key.encode("utf-8", "surrogatepass")), MAX_KEY_BYTES)
-
-

@@ -104,8 +104,8 @@ class StepPerformer:
         self.propose: Callable[[Outcome], End | None] | None = None
 
     async def perform(self, call: StepCall) -> None:
-        """Attempt it until it completes or fails for good, and hand its outcome to the committer; `call.done` is called once
-        that is durable. Unwinds quietly when the run leaves memory."""
+        """Attempt it until it completes or fails for good, and hand its outcome to the committer; `call.done` is called
+        once that is durable. Unwinds quietly when the run leaves memory."""
         drive = self._drive
         drive.open_entries[call.seq] = lambda: self._open_entry(call)
         drive.call_begins()
@@ -186,9 +186,7 @@ class StepPerformer:
     def _next_delay(self, call: StepCall, failure: Failure) -> float | None:
         if call.exhausted:
             return None
-        delay = next_delay(
-            call.retry, attempt=call.attempt, failure=failure, seed=f"{self._drive.run_id}/{call.key}"
-        )
+        delay = next_delay(call.retry, attempt=call.attempt, failure=failure, seed=f"{self._drive.run_id}/{call.key}")
         if delay is None or call.total_timeout is None or call.begun_at is None:
             return delay
         left = call.total_timeout - (self._host.clock.now() - call.begun_at) / SECOND
@@ -214,7 +212,8 @@ class StepPerformer:
     # --- one attempt -----------------------------------------------------------------------------
 
     async def _attempt(self, call: StepCall, buffer: StepBuffer | None) -> JsonText | Failure:
-        """The output's text, or why it failed. Nothing that the user's function does gets out of here but cancellation."""
+        """The output's text, or why it failed. Nothing that the user's function does gets out of here but
+        cancellation."""
         action = call.action
         try:
             arguments = action.input.bind(call.text)
@@ -222,7 +221,9 @@ class StepPerformer:
             return failure_of(error, kind=FailureKind.SCHEMA)
         executor = self._host.executors.get(action.executor)
         if executor is None:
-            missing = RegistrationError(f"action {action.name!r} asks for executor {action.executor!r}, which is not there")
+            missing = RegistrationError(
+                f"action {action.name!r} asks for executor {action.executor!r}, which is not there"
+            )
             return failure_of(missing)
         if buffer is not None and action.context_parameter is not None:
             arguments[action.context_parameter] = buffer.context()
@@ -239,7 +240,9 @@ class StepPerformer:
         except (Parked, AskEffect):
             raise
         except BaseException as error:  # foreign code: the action
-            interrupted = isinstance(error, KeyboardInterrupt) and action.executor != INLINE  # then nobody pressed Ctrl-C
+            interrupted = (
+                isinstance(error, KeyboardInterrupt) and action.executor != INLINE
+            )  # then nobody pressed Ctrl-C
             if not interrupted and not is_of_user(error):
                 raise
             return failure_of(error)
@@ -286,7 +289,9 @@ class StepPerformer:
             try:
                 job = Call(action.function, arguments, action.is_async, label, begin)
                 value = (await executor.run(job),)
-            except Exception:  # foreign code: what it raises in place of its cancellation does not hide that it was late
+            except (
+                Exception
+            ):  # foreign code: what it raises in place of its cancellation does not hide that it was late
                 if not expired:
                     raise
             finally:
@@ -375,7 +380,12 @@ class StepPerformer:
         if drive.leaving is Leaving.LOST:
             return
         outcome = outcome_of(entry)
-        end = self.propose(outcome) if self.propose is not None else None
+        end = None
+        if self.propose is not None:
+            try:
+                end = self.propose(outcome)
+            except Exception as error:  # foreign code: the driver's
+                drive.break_off(failure_of(error))
         unit = RunUnit(run_id=drive.run_id, epoch=drive.epoch, entries=(entry,), then=end)
         if end is not None and drive.notes:
             unit.notes = drive.take_notes()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import anyio
 import anyio.abc
@@ -19,14 +19,15 @@ from trivium.engine.context import DriveContext
 from trivium.engine.drive import Drive
 from trivium.engine.host import Host
 from trivium.engine.settings import EngineSettings
+from trivium.engine.targets import prepare
 from trivium.engine.timers import Timer, Timers
 from trivium.engine.watch import Watches
-from trivium.errors import NotFound, WorkerFailed
+from trivium.errors import WorkerFailed
 from trivium.executors.port import Executor
 from trivium.ids import NeedsId, RunId, WorkerId
 from trivium.json import JsonValue
 from trivium.model.commit import BatchResult, ClaimedRun, ClaimRequest, End, Ring, Started
-from trivium.model.drivers import Driver, Names, Prepared
+from trivium.model.drivers import Driver, Prepared
 from trivium.model.events import Event
 from trivium.model.runs import Definition, NewRun, Run
 from trivium.model.states import RunStatus
@@ -155,6 +156,8 @@ class Worker(Host):
                 self._look_again = False
                 self._needs = dict(await anyio.to_thread.run_sync(self.storage.needs))
                 self._claim()
+        except Exception as error:  # the store's: nothing can be claimed any more
+            self._on_failure(error)
         finally:
             self._refreshing = False
 
@@ -218,7 +221,8 @@ class Worker(Host):
         self._due_timer = None if due_at is None else self.timers.at(due_at, self._claim)
 
     def _out_of_patience(self, *, suspects: bool) -> bool:
-        """A suspect is for an empty worker. One that never is empty drains after a while, so that the suspect gets its turn."""
+        """A suspect is for an empty worker. One that never is empty drains after a while, so that the suspect gets its
+        turn."""
         if not suspects:
             self._suspect_since = None
             return False
@@ -232,7 +236,9 @@ class Worker(Host):
     def _drive(self, claimed: ClaimedRun) -> None:
         driver = self.drivers.get(claimed.run.kind)
         if driver is None or self._tasks is None:
-            raise WorkerFailed(f"run {claimed.run.id} of kind {claimed.run.kind!r} was claimed, which nobody drives here")
+            raise WorkerFailed(
+                f"run {claimed.run.id} of kind {claimed.run.kind!r} was claimed, which nobody drives here"
+            )
         drive = Drive(claimed, driver, self)
         self._drives[drive.run_id] = drive
         self._busy += 1
@@ -339,6 +345,8 @@ class Worker(Host):
                 drive.deliver(wake_seq, items)
                 if not self._looking[drive]:
                     return
+        except Exception as error:  # the store's: nothing that comes would be seen any more
+            self._on_failure(error)
         finally:
             del self._looking[drive]
 
@@ -394,16 +402,3 @@ def fresh_run(new: NewRun, now: Micros) -> Run:
         timeout=new.timeout,
         first_claimed_at=now,
     )
-
-
-def prepare(drivers: Iterable[Driver], target: object, inputs: JsonValue, names: Names) -> Prepared:
-    """Offer a target to the drivers, in order.
-
-    :raises NotFound: no driver knows it
-    """
-    for driver in drivers:
-        prepared = driver.prepare(target, inputs, names)
-        if prepared is not None:
-            return prepared
-    hint = "give a flow file (.yaml, .yml, .json), or install the plugin that takes this target"
-    raise NotFound("target", str(target), hint=hint)
