@@ -98,6 +98,8 @@ class Fan:
     fused: bool = False
     """Whether the end goes into the commit of the last outcome."""
     retry: Retry | None = None
+    propose: Callable[[Outcome], End | None] | None = None
+    """What is proposed instead."""
 
 
 class Fans(Driver):
@@ -128,8 +130,8 @@ class Fans(Driver):
                 return None
             return End(RunStatus.COMPLETED, dumps({**outputs, outcome.key: outcome.output}))
 
-        if fan.fused:
-            context.propose_end(decide)
+        if fan.fused or fan.propose is not None:
+            context.propose_end(fan.propose or decide)
         after: dict[str, list[str]] = {}
         for key, before in waiting.items():
             for one in before:
