@@ -14,6 +14,7 @@ from trivium.cli.options import Json, Modules, Store, epilog, new_app
 from trivium.cli.output import print_json
 from trivium.cli.session import Session, find_run
 from trivium.cli.shapes import picture_object
+from trivium.engine.targets import nobody_takes
 from trivium.errors import NotFound, UsageError
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def _of_definition(session: Session, target: str) -> Drawing:
             return Drawing(found)
     if ":" not in target and not Path(target).exists():
         raise NotFound("flow or run", target)
-    raise NotFound("flow", target, hint="it is no flow file, and nothing that is registered has this name")
+    raise nobody_takes(target, (driver.kind for driver in session.drivers))
 
 
 def _format(asked: Format | None, output: str | None) -> Format:

@@ -11,7 +11,8 @@ from trivium.cli.exits import USAGE, say
 from trivium.cli.options import Json, Modules, Store, epilog, new_app
 from trivium.cli.output import print_json
 from trivium.cli.session import Session
-from trivium.errors import DefinitionError, NotFound, Problem, UsageError
+from trivium.engine.targets import nobody_takes
+from trivium.errors import DefinitionError, MissingPackage, NotFound, Problem, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,6 +58,9 @@ def _problems(session: Session, file: Path) -> Sequence[Problem]:
             return error.problems
         if found is not None:
             return found
+    why = nobody_takes(file, (driver.kind for driver in session.drivers))
+    if isinstance(why, MissingPackage):
+        raise why
     return [Problem(UsageError.code, "this is no flow file of any installed paradigm", str(file), 1, 1)]
 
 
