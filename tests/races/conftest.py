@@ -119,9 +119,18 @@ class Seat:
             idle.wait_reached()
         return self
 
-    def __exit__(self, *error: Any) -> bool | None:
+    def __exit__(self, *error: Any) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop the app and its loop. May be called twice."""
         self.beat()
-        return self._stack.__exit__(*error)
+        self._stack.close()
+
+    def sent(self, kind: type[RunEvent], run_id: RunId) -> int:
+        """How many events of this kind there were for the run. Closes: only then every event has been seen."""
+        self.close()
+        return self.seen.count(kind, run_id)
 
     def beat(self) -> None:
         """Let the heart beat from now on, and the second look come with it."""

@@ -127,7 +127,7 @@ def test_a_run_is_not_handed_back_before_its_last_outcome_is_durable(seat, scrip
     assert before is RunStatus.RUNNING
     assert hand.status(run_id) is RunStatus.QUEUED
     assert hand.entries(run_id)["one"].status is StepStatus.COMPLETED
-    assert seat.seen.count(RunReleased, run_id) == 1
+    assert seat.sent(RunReleased, run_id) == 1
 
 
 def test_a_worker_that_was_buried_goes_on_as_a_new_one(seat, hand, scripts, target):

@@ -68,7 +68,7 @@ def test_a_cancel_before_the_park_is_seen_by_the_owner(seat, hand, waits, point,
 
     assert ended.status is RunStatus.CANCELLED
     assert hand.run(run_id).epoch == 1
-    assert seat.seen.count(RunParked, run_id) == 0
+    assert seat.sent(RunParked, run_id) == 0
 
 
 def test_a_cancel_after_the_park_ends_the_run_without_its_worker(seat, hand, waits):
@@ -95,7 +95,7 @@ def test_a_cancelled_run_is_not_claimed(seat, hand, ends):
         idle.wait_reached()
 
     assert hand.status(run_id) is RunStatus.CANCELLED
-    assert seat.seen.count(RunClaimed, run_id) == 0
+    assert seat.sent(RunClaimed, run_id) == 0
 
 
 def test_a_run_that_is_cancelled_right_after_its_claim_is_ended_by_its_owner(seat, hand, waits):

@@ -32,7 +32,7 @@ def test_of_two_claimers_one_gets_the_run(seat, hand, target):
     one.stop()
     two.stop()
 
-    assert one.seen.count(RunClaimed, run_id) + two.seen.count(RunClaimed, run_id) == 1
+    assert one.sent(RunClaimed, run_id) + two.sent(RunClaimed, run_id) == 1
     assert hand.run(run_id).epoch == 1
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from trivium import StepContext
+from trivium.json import JsonText
 from trivium.model.commit import Applied, Refused, RunUnit
 from trivium.model.effects import EffectChange, EffectStatus
 from trivium.model.states import RunStatus
@@ -11,7 +12,10 @@ from trivium.testing.faults import pause_at
 on_sqlite = pytest.mark.parametrize("store_and_backend", ["sqlite-asyncio"], indirect=True)
 
 
-def change(status: EffectStatus, output: str | None = None) -> EffectChange:
+THEIRS = JsonText('"theirs"')
+
+
+def change(status: EffectStatus, output: JsonText | None = None) -> EffectChange:
     return EffectChange(scope="money", key="pay", status=status, step_key="k", output=output, takes_over=True)
 
 
@@ -27,6 +31,7 @@ def test_of_two_runs_that_intend_one_effect_one_may_call_it(hand, scripts):
 
     assert isinstance(first, Applied)
     assert isinstance(second, Refused)
+    assert second.effect is not None
     assert second.effect.run_id == one.id
 
 
@@ -92,7 +97,7 @@ def test_what_two_runs_find_out_about_one_effect_at_once_is_kept_once(seat, hand
     @scripts()
     async def verifies(context):
         def verify() -> str:
-            hand.one(RunUnit(run_id=other.id, epoch=other.epoch, effects=[change(EffectStatus.CONFIRMED, '"theirs"')]))
+            hand.one(RunUnit(run_id=other.id, epoch=other.epoch, effects=[change(EffectStatus.CONFIRMED, THEIRS)]))
             return "mine"
 
         def call() -> None:
@@ -130,7 +135,7 @@ def test_an_effect_that_was_confirmed_between_two_looks_is_not_unknown(seat, han
     with pause_at("engine.after_commit", 2) as refused:
         run_id = seat.start(pays)
         refused.wait_reached()
-        hand.one(RunUnit(run_id=other.id, epoch=other.epoch, effects=[change(EffectStatus.CONFIRMED, '"theirs"')]))
+        hand.one(RunUnit(run_id=other.id, epoch=other.epoch, effects=[change(EffectStatus.CONFIRMED, THEIRS)]))
         hand.finish(other)
         refused.resume()
 

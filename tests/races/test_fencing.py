@@ -1,5 +1,6 @@
 """A run has one owner: what an older one commits changes nothing."""
 
+from trivium.json import NULL
 from trivium.model.commit import Applied, NewSignal, Park, RunUnit, Stale
 from trivium.model.events import RunReleased
 from trivium.model.journal import Entry, EntryKind
@@ -16,7 +17,7 @@ def note(seq: int) -> Entry:
         name="work",
         status=StepStatus.COMPLETED,
         generation=0,
-        output="1",
+        output=NULL,
     )
 
 

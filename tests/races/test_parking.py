@@ -2,6 +2,7 @@
 
 import pytest
 
+from trivium.json import NULL
 from trivium.model.commit import Applied, End, Park, RunUnit, Woken
 from trivium.model.events import RunClaimed, RunParked
 from trivium.model.states import RunStatus, WaitReason
@@ -30,7 +31,7 @@ def test_a_signal_that_was_committed_before_the_park_wakes_the_run_in_memory(sea
 
     assert end.output == "1"
     assert hand.run(run_id).epoch == 1
-    assert seat.seen.count(RunParked, run_id) == 0
+    assert seat.sent(RunParked, run_id) == 0
 
 
 def test_a_signal_that_overtakes_the_park_on_its_way_wakes_the_run_in_memory(seat, hand, waits):
@@ -45,7 +46,7 @@ def test_a_signal_that_overtakes_the_park_on_its_way_wakes_the_run_in_memory(sea
 
     assert end.output == "1"
     assert hand.run(run_id).epoch == 1
-    assert seat.seen.count(RunParked, run_id) == 0
+    assert seat.sent(RunParked, run_id) == 0
 
 
 def test_a_signal_that_was_committed_after_the_park_queues_the_run(seat, hand, waits):
@@ -61,7 +62,7 @@ def test_a_signal_that_was_committed_after_the_park_queues_the_run(seat, hand, w
 
     assert end.output == "1"
     assert hand.run(run_id).epoch == 2
-    assert seat.seen.count(RunClaimed, run_id) == 2
+    assert seat.sent(RunClaimed, run_id) == 2
 
 
 def test_a_run_whose_signal_was_delivered_just_now_does_not_park(seat, hand, waits):
@@ -79,7 +80,7 @@ def test_a_run_whose_signal_was_delivered_just_now_does_not_park(seat, hand, wai
     end = seat.end(run_id)
 
     assert end.output == "1"
-    assert seat.seen.count(RunParked, run_id) == 0
+    assert seat.sent(RunParked, run_id) == 0
 
 
 def test_a_child_that_ends_before_its_parent_parks_wakes_it_in_memory(seat, scripts, hand):
@@ -118,7 +119,7 @@ def test_a_child_may_end_in_the_batch_in_which_its_parent_parks(hand, scripts, e
     (parent,) = hand.claim()
     hand.start(target, parent_id=parent.id, root_id=parent.id)
     (child,) = hand.claim()
-    ends = RunUnit(run_id=child.id, epoch=child.epoch, then=End(RunStatus.COMPLETED, output="1"))
+    ends = RunUnit(run_id=child.id, epoch=child.epoch, then=End(RunStatus.COMPLETED, output=NULL))
     parks = RunUnit(run_id=parent.id, epoch=parent.epoch, expect_wake=0, then=Park(WaitReason.CHILD))
 
     results = hand.commit(*((ends, parks) if end_first else (parks, ends))).results

@@ -62,7 +62,7 @@ def test_a_suspect_does_not_wait_for_a_worker_that_is_idle(seat, hand, scripts):
     seat = seat()
 
     assert seat.end(run_id).output == "1"
-    assert seat.seen.count(RunClaimed, run_id) == 1
+    assert seat.sent(RunClaimed, run_id) == 1
 
 
 def test_that_a_step_has_started_is_no_progress(seat, hand, scripts, gate):

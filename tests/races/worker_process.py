@@ -16,6 +16,7 @@ from typing import Any
 
 import anyio
 import anyio.to_thread
+from typing_extensions import override
 
 from trivium import Definition, Driver, JsonValue, NotDone, Prepared, RunContext, Trivium
 from trivium.engine.settings import EngineSettings
@@ -44,6 +45,7 @@ class Scripts(Driver):
 
         return add
 
+    @override
     def prepare(self, target: object, inputs: Any, names: object) -> Prepared | None:
         scheme, _, name = str(target).partition(":")
         if scheme != "script":
@@ -55,6 +57,7 @@ class Scripts(Driver):
             limits=self.limits.get(name, ()),
         )
 
+    @override
     async def drive(self, context: RunContext) -> Any:
         return await self.bodies[context.name](context)
 
@@ -108,7 +111,7 @@ async def marks_once(context: RunContext) -> JsonValue:
     return await context.once("pay", lambda: mark(inputs["file"], "called"), verify=verify)
 
 
-async def dies(context: RunContext) -> JsonValue:
+async def dies(context: RunContext) -> None:
     """Kills its worker, as often as it is driven."""
     inputs: Any = context.inputs
     mark(inputs["file"], "driven")
@@ -150,4 +153,4 @@ async def main(url: str, starts: str = "") -> None:
 
 
 if __name__ == "__main__":
-    anyio.run(main, *sys.argv[1:])
+    anyio.run(main, sys.argv[1], "".join(sys.argv[2:]))
