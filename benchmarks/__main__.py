@@ -38,6 +38,7 @@ def main() -> int:
     if unknown or (PROFILE in chosen and len(chosen) > 1):
         parser.error(f"{', '.join(unknown) or PROFILE}: give some of {names}, or {PROFILE} alone")
 
+    busy = report.busy()
     with on_this_disk() as folder:
         setting = Setting(folder, quick=options.quick)
         if chosen == [PROFILE]:
@@ -51,6 +52,8 @@ def main() -> int:
 
     print(f"\n{', '.join(f'{key} {value}' for key, value in report.machine().items())}\n")
     print(report.plain(figures))
+    if busy:
+        print(f"The machine was busy when this began ({busy}), so nothing here counts: limits and figures both jump.")
     if options.quick:
         print("Quick: a tenth of the work, so nothing here counts.")
     if options.json is not None:

@@ -131,6 +131,12 @@ def markdown(figures: Sequence[Figure]) -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
+def busy() -> str:
+    """What others do on this machine, if it is too much to measure beside it; empty if it is not."""
+    load = os.getloadavg()[0]
+    return f"load {load:.1f}" if load > 1.0 else ""
+
+
 def machine() -> dict[str, str | int]:
     """Where the figures come from."""
     return {
