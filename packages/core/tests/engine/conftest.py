@@ -1,13 +1,14 @@
-"""What the tests of the engine share: two small drivers, a store that several apps stand on, and a clock that is moved by hand.
+"""What the tests of the engine share: two small drivers, a store that several apps stand on, a clock that is moved by
+hand.
 
-Every test runs under asyncio and under trio on the in-memory storage, and under asyncio on SQLite. Test modules cannot import this one; they
-get everything through the fixture `world`.
+Every test runs under asyncio and under trio on the in-memory storage, and under asyncio on SQLite. Test modules cannot
+import this one; they get everything through the fixture `world`.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -36,7 +37,7 @@ from trivium.model.runs import Definition, Limit
 from trivium.model.states import RunStatus
 from trivium.storage.memory import MemoryStorage
 from trivium.storage.port import Storage
-from trivium.testing import TestClock
+from trivium.testing import Pause, TestClock, pause_at
 
 E = TypeVar("E", bound=Event)
 
@@ -59,7 +60,7 @@ class Script:
 
 
 class Scripts(Driver):
-    """Drives functions: the target of a run is the function itself, or `script:NAME` of one that was a target before."""
+    """Drives functions: a run's target is the function itself, or `script:NAME` of one that was a target before."""
 
     kind: ClassVar[str] = "script"
 
@@ -200,7 +201,7 @@ class World:
         """A target whose runs have these."""
         return Script(
             function,
-            function.__name__,  # type: ignore[attr-defined]  # tests pass functions
+            function.__name__,
             None if timeout is None else micros(timeout),
             tuple(limits),
             frozenset(needs),
@@ -271,8 +272,8 @@ class Opened:
         return found_one
 
     async def idle(self, run: RunHandle) -> None:
-        """Wait until a run that is driven here only waits. The engine tells nobody of that, so this looks at every turn of the
-        loop."""
+        """Wait until a run that is driven here only waits. The engine tells nobody of that, so this looks at every turn
+        of the loop."""
         await self.until(lambda: (drive := self.engine.worker.driven.get(run.id)) is not None and drive.idle)
 
     async def until(self, condition: Callable[[], bool]) -> None:
@@ -313,6 +314,36 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     memory = SharedMemory(clock=clock)
     yield World("shared:", clock, memory)
     MemoryStorage.close(memory)
+
+
+# --- commits that are held --------------------------------------------------------------------------
+
+
+class Held:
+    """The commits of an app, held from when `hold` is called."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self._pause: Pause | None = None
+
+    def hold(self) -> None:
+        """Hold the committer at its next commit. What is submitted on the event loop without a turn in between is in
+        it, or behind it."""
+        self._pause = self._stack.enter_context(pause_at("engine.before_commit"))
+
+    async def reached(self) -> None:
+        while self._pause is None:
+            await anyio.lowlevel.checkpoint()
+        await anyio.to_thread.run_sync(self._pause.wait_reached)
+
+    def resume(self) -> None:
+        self._stack.close()
+
+
+@pytest.fixture
+def held() -> Iterator[Held]:
+    with ExitStack() as stack:
+        yield Held(stack)
 
 
 @pytest.fixture

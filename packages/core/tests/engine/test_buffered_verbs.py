@@ -4,6 +4,7 @@ import pytest
 
 from trivium import Retry, StepContext
 from trivium.errors import RunCancelled, RunFailed
+from trivium.ids import RunId
 from trivium.model.events import RunParked
 from trivium.model.states import FailureKind, RunStatus, StepStatus
 from trivium.registry import action
@@ -40,7 +41,7 @@ async def test_a_run_that_a_step_starts_is_there_when_the_step_is(world, asynchr
 
 async def test_a_step_that_fails_starts_and_signals_nothing(world):
     @action(retry=Retry(max_attempts=2, initial=0))
-    async def fails(context: StepContext, to: str) -> None:
+    async def fails(context: StepContext, to: RunId) -> None:
         context.start("script:child", context.attempt)
         context.signal(to, "go", context.attempt)
         if context.attempt == 1:
@@ -62,7 +63,7 @@ async def test_a_step_that_fails_starts_and_signals_nothing(world):
 
 async def test_a_step_signals_another_run_with_its_commit(world):
     @action
-    def tell(context: StepContext, to: str) -> None:
+    def tell(context: StepContext, to: RunId) -> None:
         context.signal(to, "go", {"from": context.run_id})
 
     async def main(context):
@@ -96,7 +97,7 @@ async def test_a_verb_that_is_refused_fails_the_step_and_drops_the_others(world)
     @action(retry=Retry(max_attempts=3, initial=0))
     async def wrong(context: StepContext) -> None:
         context.start("script:child", 1)
-        context.signal("no-such-run", "go")
+        context.signal(RunId("no-such-run"), "go")
 
     async def main(context):
         await context.step("k", wrong)
@@ -116,7 +117,7 @@ async def test_a_verb_that_is_refused_fails_the_step_and_drops_the_others(world)
 async def test_a_refused_verb_of_a_step_whose_end_was_fused_withdraws_the_end(world):
     @action
     async def wrong(context: StepContext) -> None:
-        context.signal("no-such-run", "go")
+        context.signal(RunId("no-such-run"), "go")
 
     async with world.app(wrong) as app:
         run = await app.start(world.fan({"only": ("wrong", {}, [])}, fused=True))

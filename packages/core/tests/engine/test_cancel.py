@@ -11,7 +11,6 @@ from trivium.errors import RunCancelled, RunFailed, RunIsTerminal
 from trivium.model.events import RunEnded, RunParked, StepStarted
 from trivium.model.states import FailureKind, RunStatus, StepStatus
 from trivium.registry import action
-from trivium.testing import pause_at
 
 
 @action
@@ -155,20 +154,16 @@ async def test_a_completed_run_is_not_cancelled(world):
         assert await run.status() is RunStatus.COMPLETED
 
 
-async def test_an_end_that_is_on_its_way_wins(world):
-    pauses = []
-
+async def test_an_end_that_is_on_its_way_wins(world, held):
     async def main(context):
-        pauses.append(pause_at("engine.before_commit"))
-        pauses.append(pauses[0].__enter__())
+        held.hold()
         return 1
 
     async with world.app() as app, world.app(worker=False) as other:
         run = await app.start(main)
-        await app.until(lambda: len(pauses) == 2)
-        await anyio.to_thread.run_sync(pauses[1].wait_reached)
+        await held.reached()
         app.engine.worker.driven[run.id].cancel("too late")
-        pauses[0].__exit__(None, None, None)
+        held.resume()
         assert await run.result() == 1
         assert await (await other.get(run.id)).result() == 1
 

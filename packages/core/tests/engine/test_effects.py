@@ -14,7 +14,6 @@ from trivium.model.effects import EffectStatus, OnUnknown
 from trivium.model.events import RunParked, StepEnded, StepRetrying, StepStarted
 from trivium.model.states import FailureKind, WaitReason
 from trivium.registry import action
-from trivium.testing import pause_at
 
 
 class Outside:
@@ -280,7 +279,9 @@ async def test_one_effect_called_twice_at_once_in_one_run_is_called_once(world, 
             await context.sleep(0)
             return outside.pay()
 
-        both = await context.gather(lambda: context.once("pay", slow), lambda: context.once("pay", slow), return_errors=True)
+        both = await context.gather(
+            lambda: context.once("pay", slow), lambda: context.once("pay", slow), return_errors=True
+        )
         return sorted(type(one).__name__ for one in both)
 
     async with world.app() as app:
@@ -369,7 +370,9 @@ async def test_an_effect_that_a_thread_makes_while_the_worker_stops_is_confirmed
     assert outside.calls == ["pay"]
 
 
-async def test_a_thread_that_was_given_up_and_asks_for_an_effect_at_the_end_of_its_run_disturbs_nobody(world, outside):
+async def test_a_thread_that_was_given_up_and_asks_for_an_effect_at_the_end_of_its_run_disturbs_nobody(
+    world, outside, held
+):
     began, release, left = threading.Event(), threading.Event(), threading.Event()
 
     @action(name="payer", timeout=30, overlap="allow")
@@ -381,14 +384,11 @@ async def test_a_thread_that_was_given_up_and_asks_for_an_effect_at_the_end_of_i
         finally:
             left.set()
 
-    pauses = []
-
     async def main(context):
         try:
             await context.step("k", slow)
         except Exception:
-            pauses.append(pause_at("engine.before_commit"))
-            pauses.append(pauses[0].__enter__())
+            held.hold()
         return "done"
 
     async with world.app(slow) as app:
@@ -396,11 +396,10 @@ async def test_a_thread_that_was_given_up_and_asks_for_an_effect_at_the_end_of_i
         await anyio.to_thread.run_sync(began.wait, 5)
         await world.clock.sleepers()
         world.clock.advance(30)
-        await app.until(lambda: len(pauses) == 2)
-        await anyio.to_thread.run_sync(pauses[1].wait_reached)
+        await held.reached()
         release.set()
         await anyio.to_thread.run_sync(left.wait, 5)
-        pauses[0].__exit__(None, None, None)
+        held.resume()
         assert await run.result() == "done"
 
     assert outside.calls == []

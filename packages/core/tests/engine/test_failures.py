@@ -125,12 +125,15 @@ async def no_threads() -> None:
 
 
 async def test_a_commit_that_fails_for_good_cancels_the_body_and_is_raised(world, failing):
-    with pytest.raises(StoreUnreachable, match="the disk is gone"):
+    async def body():
         async with world.app(one, **QUICK) as app:
             run = await app.start(waits)
             failing.failing["commit"] = StoreUnreachable("the disk is gone")
             await run.signal("go")
             await anyio.sleep_forever()
+
+    with pytest.raises(StoreUnreachable, match="the disk is gone"):
+        await body()
     await no_threads()
 
 
@@ -138,7 +141,7 @@ async def test_a_commit_that_fails_for_good_cancels_the_body_and_is_raised(world
 async def test_an_operation_of_a_background_loop_that_fails_cancels_the_body_and_is_raised(world, failing, operation):
     error = StoreUnreachable("the disk is gone")
 
-    with pytest.raises(StoreUnreachable) as raised:
+    async def body():
         async with world.app(one, **QUICK) as app:
             run = await app.start(waits)
             await app.idle(run)
@@ -146,6 +149,9 @@ async def test_an_operation_of_a_background_loop_that_fails_cancels_the_body_and
             await run.signal("go")
             app.engine.worker.look_for_work()
             await anyio.sleep_forever()
+
+    with pytest.raises(StoreUnreachable) as raised:
+        await body()
 
     assert raised.value is error
     await no_threads()
@@ -155,21 +161,27 @@ async def test_an_operation_of_a_background_loop_that_fails_cancels_the_body_and
 async def test_a_store_that_fails_at_the_start_raises_its_error_and_leaves_nothing_behind(world, failing, operation):
     error = failing.failing[operation] = StoreUnreachable("the disk is gone")
 
-    with pytest.raises(StoreUnreachable) as raised:
+    async def body():
         async with world.app(**QUICK):
             await anyio.sleep_forever()
+
+    with pytest.raises(StoreUnreachable) as raised:
+        await body()
 
     assert raised.value is error
     await no_threads()
 
 
 async def test_an_error_that_is_not_ours_comes_as_a_failed_worker(world, failing):
-    with pytest.raises(WorkerFailed, match="OSError") as raised:
+    async def body():
         async with world.app(one, **QUICK) as app:
             run = await app.start(waits)
             failing.failing["commit"] = OSError("no space left on device")
             await run.signal("go")
             await anyio.sleep_forever()
+
+    with pytest.raises(WorkerFailed, match="OSError") as raised:
+        await body()
 
     assert isinstance(raised.value.__cause__, OSError)
 
@@ -184,13 +196,17 @@ async def test_who_waits_in_a_task_of_their_own_is_freed_too(world, failing):
             freed.set()
 
     async with anyio.create_task_group() as outer:
-        with pytest.raises(StoreError):
+
+        async def body():
             async with world.app(one, **QUICK) as app:
                 run = await app.start(waits)
                 outer.start_soon(ask_quietly, ask, run)
                 await app.idle(run)
                 failing.failing["commit"] = StoreUnreachable("the disk is gone")
                 await run.signal("go")
+
+        with pytest.raises(StoreError):
+            await body()
         with anyio.fail_after(3):
             await freed.wait()
 
@@ -237,7 +253,9 @@ async def test_a_run_whose_output_the_store_refuses_has_failed(world, failing):
 
 
 async def test_a_step_whose_outcome_the_store_refuses_has_failed_and_the_worker_goes_on(world, failing):
-    failing.broken = lambda unit: any(entry.status is StepStatus.COMPLETED and entry.key == "k" for entry in unit.entries)
+    failing.broken = lambda unit: any(
+        entry.status is StepStatus.COMPLETED and entry.key == "k" for entry in unit.entries
+    )
 
     async def main(context):
         return await context.step("k", one)

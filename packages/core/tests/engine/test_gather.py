@@ -1,6 +1,5 @@
 """Concurrency inside a driver."""
 
-
 import anyio
 import pytest
 

@@ -3,45 +3,13 @@
 In each of these the outcome is submitted and its commit is held, when something else writes down what is open.
 """
 
-from collections.abc import Iterator
-from contextlib import ExitStack
-
 import anyio
-import anyio.to_thread
 import pytest
 
 from trivium.errors import RunCancelled
 from trivium.model.events import RunEnded
 from trivium.model.states import StepStatus
 from trivium.registry import action
-from trivium.testing import Pause, pause_at
-
-
-class Held:
-    """The commits of an app, held from when `hold` is called."""
-
-    def __init__(self, stack: ExitStack) -> None:
-        self._stack = stack
-        self._pause: Pause | None = None
-
-    def hold(self) -> None:
-        """Hold the committer at its next commit. What is submitted on the event loop without a turn in between is in it, or
-        behind it."""
-        self._pause = self._stack.enter_context(pause_at("engine.before_commit"))
-
-    async def reached(self) -> None:
-        while self._pause is None:
-            await anyio.lowlevel.checkpoint()
-        await anyio.to_thread.run_sync(self._pause.wait_reached)
-
-    def resume(self) -> None:
-        self._stack.close()
-
-
-@pytest.fixture
-def held() -> Iterator[Held]:
-    with ExitStack() as stack:
-        yield Held(stack)
 
 
 async def test_a_tick_does_not_write_the_start_of_a_step_over_its_outcome(world, held):

@@ -5,6 +5,7 @@ import pytest
 
 from trivium import StepContext
 from trivium.errors import Parked, RunFailed
+from trivium.json import dumps
 from trivium.model.commit import Batch, NewSignal, SignalUnit
 from trivium.model.events import RunClaimed, RunEnded, RunParked, RunReleased
 from trivium.model.inbox import ItemKind
@@ -117,7 +118,7 @@ async def test_a_signal_that_was_delivered_when_the_grace_is_over_keeps_the_run_
         run = await app.start(main)
         await app.idle(run)
         drive = app.engine.worker.driven[run.id]
-        signal = SignalUnit(NewSignal(run.id, "go", "1"))
+        signal = SignalUnit(NewSignal(run.id, "go", dumps(1)))
         await anyio.to_thread.run_sync(app.storage.commit, Batch([signal], origin=app.engine.worker_id))
         wake_seq, items = await anyio.to_thread.run_sync(app.storage.inbox, run.id)
         # One turn of the event loop, in which the item comes and the timer of the grace fires.
@@ -145,7 +146,7 @@ async def test_what_came_while_the_park_was_under_way_keeps_the_run_in_memory(wo
 
 
 async def test_the_finally_of_a_driver_runs_at_a_park_and_verbs_in_it_raise(world):
-    raised = []
+    raised: list[Parked] = []
 
     async def main(context):
         try:

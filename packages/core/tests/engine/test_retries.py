@@ -11,7 +11,7 @@ from trivium.model.states import FailureKind, StepStatus, WaitReason
 from trivium.registry import action
 from trivium.testing import raise_at
 
-FLAT = {"backoff": "fixed", "initial": 10, "jitter": False}
+FLAT = Retry(max_attempts=5, backoff="fixed", initial=10, jitter=False)
 
 
 @action
@@ -36,7 +36,7 @@ def flaky(until: int, *, asynchronous: bool = True):
     async def work_async(context: StepContext) -> int:
         return work(context)
 
-    return action(name="flaky", retry=Retry(max_attempts=5, **FLAT))(work_async if asynchronous else work), attempts
+    return action(name="flaky", retry=FLAT)(work_async if asynchronous else work), attempts
 
 
 @pytest.mark.parametrize("asynchronous", [True, False], ids=["async", "def"])
@@ -234,7 +234,10 @@ async def test_a_failed_attempt_that_could_not_be_stored_fails_the_worker_and_no
     async def main(context):
         await context.step("k", breaks)
 
-    with pytest.raises(StoreError, match="the disk is gone"):
+    async def body():
         async with world.app(breaks) as app:
             await (await app.start(main)).result()
+
+    with pytest.raises(StoreError, match="the disk is gone"):
+        await body()
     broken[0].__exit__(None, None, None)

@@ -205,22 +205,31 @@ async def test_no_thread_of_ours_is_left(world):
 async def test_what_the_body_raises_comes_out_as_it_is(world):
     error = ValueError("the body's own")
 
-    with pytest.raises(ValueError, match="the body's own") as raised:
+    async def body():
         async with world.app() as app:
             await app.start(waits)
             raise error
+
+    with pytest.raises(ValueError, match="the body's own") as raised:
+        await body()
 
     assert raised.value is error
 
 
 async def test_a_body_that_raises_leaves_its_runs_claimable(world):
-    with pytest.raises(ValueError, match="no good"):
+    runs = []
+
+    async def body():
         async with world.app() as app:
             run = await app.start(waits)
+            runs.append(run)
             await app.idle(run)
             raise ValueError("no good")
+
+    with pytest.raises(ValueError, match="no good"):
+        await body()
     async with world.app() as app:
-        run = await app.get(run.id)
+        run = await app.get(runs[0].id)
         await run.signal("go", 1)
         assert await run.result() == 1
         assert (await run.run()).losses == 0

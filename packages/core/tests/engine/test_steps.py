@@ -6,6 +6,7 @@ from typing import Any
 
 import anyio
 import pytest
+from typing_extensions import override
 
 from trivium import StepContext
 from trivium.engine.journal import KeyReused
@@ -248,6 +249,7 @@ async def recurses(n: int = 0) -> int:
 @action
 async def unprintable() -> None:
     class Bad(Exception):
+        @override
         def __str__(self) -> str:
             raise RuntimeError("not even this")
 

@@ -324,7 +324,7 @@ async def test_a_worker_whose_places_all_hang_says_so_and_ends(world, thread):
     async def main(context):
         await context.step("k", "hang")
 
-    with pytest.raises(WorkerFailed, match="every place of executor 'thread'"):
+    async def body():
         async with world.app(thread.action(timeout=SHORT), threads=1) as app:
             run = await app.start(main)
             await app.until(lambda: thread.running == 1)
@@ -333,6 +333,9 @@ async def test_a_worker_whose_places_all_hang_says_so_and_ends(world, thread):
             await app.heard(StepEnded, run)
             app.engine.worker.tick({})
             await anyio.sleep_forever()
+
+    with pytest.raises(WorkerFailed, match="every place of executor 'thread'"):
+        await body()
 
 
 async def test_a_wait_for_a_free_thread_does_not_count(world, thread):
