@@ -38,7 +38,7 @@ ACTIONS = HERE / "witness.py"
 PATIENCE = 30.0
 """Seconds after which what a test waits for will not come any more."""
 SEED = int(os.environ.get("TRIVIUM_CRASH_SEED", "20"))
-KILLS = os.environ.get("TRIVIUM_CRASH_KILLS", "6")
+KILLS = os.environ.get("TRIVIUM_CRASH_KILLS", "5")
 """Kills at one fault point of one scenario, spread evenly over the times that it is reached; `all` is each of them."""
 
 

@@ -60,7 +60,7 @@ def app(url: str, *, worker: bool = True, **settings: Any) -> Trivium:
 # --- one process that does everything --------------------------------------------------------------
 
 
-def drive(url: str, starts: list[dict[str, Any]], signals: int = 0) -> int:
+def drive(url: str, starts: list[dict[str, Any]], signals: int = 0, backend: str = "asyncio") -> int:
     """Start runs under their keys, signal each, and drive all to their ends. May be called again after every crash."""
 
     async def main() -> None:
@@ -73,7 +73,7 @@ def drive(url: str, starts: list[dict[str, Any]], signals: int = 0) -> int:
                 await handle.wait()
             await _all_ended(trivium)
 
-    anyio.run(main)
+    anyio.run(main, backend=backend)
     return 0
 
 

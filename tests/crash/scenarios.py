@@ -45,11 +45,11 @@ WIDTH = 10
 WIDE_STEPS = 300
 
 
-def wide() -> str:
-    """A flow of 300 steps in ten columns, each step behind the one above it: at most ten are under way."""
+def wide(width: int = WIDTH) -> str:
+    """A flow of 300 steps in columns, each step behind the one above it: at most `width` are under way."""
     steps = []
     for number in range(WIDE_STEPS):
-        above = f'"${{{{ steps.s{number - WIDTH}.output }}}}"' if number >= WIDTH else str(number)
+        above = f'"${{{{ steps.s{number - width}.output }}}}"' if number >= width else str(number)
         steps.append(f"  - {{id: s{number}, uses: add, with: {{a: {above}}}}}")
     return "\n".join(["trivium: 1", "name: wide", "steps:", *steps, ""])
 
@@ -107,6 +107,19 @@ def flow_file(folder: Path, name: str, text: str) -> str:
     path.write_text(text)
     return str(path)
 
+
+def _long(folder: Path) -> dict[str, Any]:
+    return {"starts": [{"target": flow_file(folder, "long", wide(width=1)), "inputs": {}, "key": "long"}]}
+
+
+LONG = Scenario(
+    name="long",
+    arguments=_long,
+    outputs={"long": {"s299": 300}},
+    runs=1,
+    points=(*EVERY_COMMIT, "sqlite.before_checkpoint"),
+)
+"""So many commits, one after the other, that the log is copied back into the database meanwhile."""
 
 SCENARIOS = (
     Scenario(

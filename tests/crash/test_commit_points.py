@@ -23,7 +23,7 @@ from crash.harness import (
     check_nothing_repeated,
     spread,
 )
-from crash.scenarios import SCENARIOS, Scenario
+from crash.scenarios import LONG, SCENARIOS, Scenario
 
 BY_CHANCE = {"engine.before_beat", "engine.after_claim", "engine.before_park", "sqlite.before_checkpoint"}
 """Points that a run may reach or not, as its timing has it."""
@@ -36,6 +36,10 @@ WHILE_RESUMING = (
 )
 
 
+BACKENDS = ("trio", "asyncio")
+"""A run that one event loop began is finished by the other."""
+
+
 def by_name(scenario: Scenario) -> str:
     return scenario.name
 
@@ -44,7 +48,7 @@ def by_name(scenario: Scenario) -> str:
 def counts(nursery: Nursery, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Mapping[str, int]]:
     """How often each scenario reaches each point when nothing happens to it."""
     found = {}
-    for scenario in SCENARIOS:
+    for scenario in (*SCENARIOS, LONG):
         folder = tmp_path_factory.mktemp(scenario.name)
         with Site(folder, nursery) as site:
             child = site.spawn("drive", counts=folder / "counts", **scenario.arguments(folder))
@@ -65,9 +69,9 @@ def check_end(site: Site, scenario: Scenario, crashes: list[Crash]) -> None:
     assert len(end.runs) == scenario.runs
 
 
-def crash(site: Site, scenario: Scenario, folder: Path, fault: str) -> Crash | None:
+def crash(site: Site, scenario: Scenario, folder: Path, fault: str, backend: str = "asyncio") -> Crash | None:
     """Drive until the fault strikes; None if the scenario was over before."""
-    child = site.spawn("drive", faults=fault, **scenario.arguments(folder))
+    child = site.spawn("drive", faults=fault, backend=backend, **scenario.arguments(folder))
     code = child.wait()
     assert code in (0, -9), child.said()
     found = Crash(site.autopsy(), len(site.witnessed()))
@@ -75,12 +79,12 @@ def crash(site: Site, scenario: Scenario, folder: Path, fault: str) -> Crash | N
     return found if code else None
 
 
-def resume(site: Site, scenario: Scenario, folder: Path) -> None:
-    child = site.spawn("drive", **scenario.arguments(folder))
+def resume(site: Site, scenario: Scenario, folder: Path, backend: str = "asyncio") -> None:
+    child = site.spawn("drive", backend=backend, **scenario.arguments(folder))
     assert child.wait() == 0, child.said()
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=by_name)
+@pytest.mark.parametrize("scenario", [*SCENARIOS, LONG], ids=by_name)
 def test_the_scenarios_reach_the_points_that_they_are_said_to_reach(
     scenario: Scenario, counts: Mapping[str, Mapping[str, int]]
 ) -> None:
@@ -90,7 +94,10 @@ def test_the_scenarios_reach_the_points_that_they_are_said_to_reach(
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     ("scenario", "point"),
-    [pytest.param(one, point, id=f"{one.name}-{point}") for one in SCENARIOS for point in one.points],
+    [
+        *(pytest.param(one, point, id=f"{one.name}-{point}") for one in SCENARIOS for point in one.points),
+        pytest.param(LONG, "sqlite.before_checkpoint", id="long-sqlite.before_checkpoint"),
+    ],
 )
 def test_a_scenario_killed_at_a_point_goes_on_and_repeats_only_what_was_under_way(
     nursery: Nursery, tmp_path: Path, counts: Mapping[str, Mapping[str, int]], scenario: Scenario, point: str
@@ -100,8 +107,8 @@ def test_a_scenario_killed_at_a_point_goes_on_and_repeats_only_what_was_under_wa
         folder = tmp_path / str(nth)
         folder.mkdir()
         with Site(folder, nursery) as site:
-            struck = crash(site, scenario, folder, f"kill@{point}#{nth}")
-            resume(site, scenario, folder)
+            struck = crash(site, scenario, folder, f"kill@{point}#{nth}", BACKENDS[nth % 2])
+            resume(site, scenario, folder, BACKENDS[1 - nth % 2])
             check_end(site, scenario, [struck] if struck else [])
         kills += struck is not None
 

@@ -61,7 +61,7 @@ def test_a_pruning_that_was_killed_is_finished_by_the_next(nursery: Nursery, tmp
         calls, rest = pruner.told("calls"), content(site.path)
     assert [len(rest[table]) for table in ("runs", "journal", "inbox", "notes", "blobs", "trash")] == [1, 0, 0, 0, 0, 0]
 
-    for die_behind in spread(calls, "prune", times=5):
+    for die_behind in spread(calls, "prune", times=3):
         with Site(copied(full, tmp_path / str(die_behind)), nursery) as site:
             assert site.spawn("prune", before=FAR_AHEAD, die_behind=die_behind).wait() == -9
             site.autopsy()

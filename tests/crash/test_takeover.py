@@ -95,6 +95,60 @@ def test_a_trivium_worker_goes_on_with_what_a_killed_trivium_run_had(site: Site)
     check_taken_over(site)
 
 
+def test_a_process_that_a_step_left_behind_does_not_keep_its_dead_worker_alive(site: Site) -> None:
+    gate = site.gate("gate")
+    flow = flow_file(
+        site.folder, "lingering", one_step("lingering", "leave_orphan", f"{{value: 7, gate: {gate.path}}}")
+    )
+    assert site.spawn("start", starts=[{"target": flow, "inputs": {}, "key": "lingering"}]).wait() == 0
+    victim = site.spawn("work")
+    victim.wait_line("orphan")
+    heir = site.spawn("work", until_all_ended=True)
+    heir.wait_line("ready")
+
+    with within(AT_MOST):
+        victim.kill()
+        heir.wait_line("start")
+
+    assert heir.wait() == 0
+    gate.open()
+    check_taken_over(site)
+
+
+def test_heirs_that_come_together_share_what_a_killed_worker_had(site: Site) -> None:
+    runs = 20
+    flow = flow_file(site.folder, "lingering", one_step("lingering", "linger", "{value: 7}"))
+    starts = [{"target": flow, "inputs": {}, "key": f"lingering-{n}"} for n in range(runs)]
+    assert site.spawn("start", starts=starts).wait() == 0
+    victim = site.spawn("work")
+    victim.wait_line("start", times=runs)
+    victim.kill()
+
+    heirs = [site.spawn("work", until_all_ended=True, concurrency=3) for _ in range(3)]
+
+    assert [heir.wait() for heir in heirs] == [0, 0, 0]
+    end, lines = site.autopsy(), site.witnessed()
+    check_completed(end)
+    assert len([line for line in lines if line.word == "start"]) == 2 * runs
+    assert [len(notes) for notes in end.notes.values()] == [1] * runs  # one loss each
+
+
+def test_of_two_that_run_one_key_the_other_goes_on_when_the_first_is_killed(site: Site) -> None:
+    flow = flow_file(site.folder, "lingering", one_step("lingering", "linger", "{value: 7}"))
+    words: list[str | Path] = ["run", flow, "-m", ACTIONS, "--key", "lingering"]
+    first = site.command(*words)
+    first.wait_line("start")
+    second = site.command(*words)
+    second.wait_line("run ")  # "found by its key"
+
+    with within(AT_MOST):
+        first.kill()
+        second.wait_line("start")
+
+    assert second.wait() == 0, second.said()
+    check_taken_over(site)
+
+
 @pytest.mark.parametrize("again", ["run", "resume"])
 def test_a_key_finds_the_run_that_a_killed_process_left(site: Site, again: str) -> None:
     flow = flow_file(site.folder, "lingering", one_step("lingering", "linger", "{value: 7}"))

@@ -132,6 +132,21 @@ async def linger(context: StepContext, value: int) -> int:
 
 
 @action
+async def leave_orphan(context: StepContext, value: int, gate: str) -> int:
+    """As `linger`, with a process of its own that outlives the worker's, and waits at a gate."""
+    _begin(context)
+    if said("start", context.run_id, context.step_key) == 1:
+        if os.fork() == 0:
+            os.close(int(os.environ["CRASH_WIRE"]))
+            os.close(os.open(gate, os.O_RDONLY))
+            os._exit(0)
+        tell(b"orphan\n")
+        await anyio.sleep_forever()
+    _end(context)
+    return value
+
+
+@action
 async def kill_worker(context: StepContext) -> None:
     _begin(context)
     os.kill(os.getpid(), signal.SIGKILL)

@@ -92,7 +92,7 @@ def become(request: dict[str, Any], wire: int, last: Callable[[], None] = lambda
         os._exit(code)
 
 
-def import_what_a_child_imports() -> None:
+def import_what_a_child_imports(backend: str) -> None:
     """Much is imported late, when it is first used: a first child uses it and says what it had imported then."""
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile("w+") as found:
         pid = os.fork()
@@ -101,8 +101,8 @@ def import_what_a_child_imports() -> None:
             starts = [
                 {"target": scenarios.flow_file(Path(folder), "warm", scenarios.FLOW), "inputs": {"n": 1}, "key": "warm"}
             ]
-            request = {"role": "drive", "arguments": {"url": f"sqlite:///{folder}/warm.db", "starts": starts}}
-            request |= {"environment": {}, "log": f"{folder}/log"}
+            arguments = {"url": f"sqlite:///{folder}/warm.db", "starts": starts, "backend": backend}
+            request = {"role": "drive", "arguments": arguments, "environment": {}, "log": f"{folder}/log"}
             become(request, os.open(os.devnull, os.O_WRONLY), lambda: _write(found))
         os.waitpid(pid, 0)
         found.seek(0)
@@ -117,5 +117,6 @@ def _write(found: IO[str]) -> None:
 
 
 if __name__ == "__main__":
-    import_what_a_child_imports()
+    for backend in ("asyncio", "trio"):
+        import_what_a_child_imports(backend)
     Zygote(socket.socket(fileno=int(sys.argv[1]))).serve()
