@@ -27,6 +27,7 @@ from sqlalchemy import (
     update,
 )
 
+from trivium.model.inbox import OF_ONE_GENERATION
 from trivium.model.states import TERMINAL_RUNS, RunStatus, StepStatus, WaitReason
 from trivium_storage_sql.dialects import Flavor
 from trivium_storage_sql.tables import (
@@ -200,6 +201,10 @@ def _journal(flavor: Flavor) -> dict[str, Executable]:
         "ITEM_ADD": _insert(inbox),
         "ITEM_TAKE": delete(inbox).where(inbox.c.run_id == _p("run_id"), inbox.c.seq == _p("seq")),
         "INBOX_CLEAR": delete(inbox).where(inbox.c.run_id == _p("run_id")),
+        "INBOX_CLEAR_BUT_SIGNALS": delete(inbox).where(
+            inbox.c.run_id == _p("run_id"),
+            inbox.c.kind.in_([literal_column(f"'{kind}'") for kind in sorted(OF_ONE_GENERATION)]),
+        ),
         "SIGNAL_ID_KNOWN": select(ONE)
         .select_from(signal_ids)
         .where(signal_ids.c.run_id == _p("run_id"), signal_ids.c.id == _p("signal_id")),

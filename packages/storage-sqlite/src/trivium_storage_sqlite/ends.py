@@ -42,7 +42,7 @@ def _finish(work: Work, row: Row, final: End) -> None:
     work.echo.ended.add(row.id)
     work.echo.queued.discard(row.id)
     if row.wake_seq:
-        work.cleared.append((row.id,))
+        (work.cleared if final.status is RunStatus.COMPLETED else work.cleared_but_signals).append((row.id,))
     if row.limits is not None:
         let_go(work, row)
     parent = None if row.parent_id is None else work.row(row.parent_id)

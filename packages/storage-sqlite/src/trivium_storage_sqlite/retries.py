@@ -35,7 +35,6 @@ def _retry(work: Work, row: Row) -> None:
     why = "" if error is None else f" ({Failure.from_text(error).message})"
     work.note(row.id, f"retried: it was {row.status}{why}")
     work.connection.execute(sql.RUN_RETRY, (row.id,))
-    work.connection.execute(sql.SIGNAL_IDS_DELETE, (row.id,))
     row.epoch += 1
     row.generation += 1
     row.losses = row.cancel_requested = 0

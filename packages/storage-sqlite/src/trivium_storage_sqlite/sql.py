@@ -111,6 +111,9 @@ ITEM_TAKE: Final = "DELETE FROM inbox WHERE inbox.run_id = ? AND inbox.seq = ?"
 # run_id
 INBOX_CLEAR: Final = "DELETE FROM inbox WHERE inbox.run_id = ?"
 
+# run_id
+INBOX_CLEAR_BUT_SIGNALS: Final = "DELETE FROM inbox WHERE inbox.run_id = ? AND inbox.kind IN ('cancel', 'child_end')"
+
 # run_id, signal_id
 SIGNAL_ID_KNOWN: Final = "SELECT 1 FROM signal_ids WHERE signal_ids.run_id = ? AND signal_ids.id = ?"
 

@@ -149,6 +149,7 @@ class Work:
         "added",
         "added_keys",
         "cleared",
+        "cleared_but_signals",
         "connection",
         "consumed",
         "defined",
@@ -189,6 +190,7 @@ class Work:
         self.consumed: list[Record] = []
         self.items: list[Record] = []
         self.cleared: list[Record] = []
+        self.cleared_but_signals: list[Record] = []
         self.notes: list[Record] = []
         self.ends: list[tuple[Row, str | None, str | None]] = []
         self.touched: list[Row] = []
@@ -340,6 +342,9 @@ class Work:
         if self.cleared:
             many(sql.INBOX_CLEAR, self.cleared)
             self.cleared = []
+        if self.cleared_but_signals:
+            many(sql.INBOX_CLEAR_BUT_SIGNALS, self.cleared_but_signals)
+            self.cleared_but_signals = []
         if self.ends:
             now = self.now
             write_rows(

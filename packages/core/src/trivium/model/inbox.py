@@ -20,6 +20,11 @@ class ItemKind(StrEnum):
     MESSAGE = "message"
 
 
+OF_ONE_GENERATION = frozenset({ItemKind.CHILD_END, ItemKind.CANCEL})
+"""Items that go with a failed or cancelled end of their run. The others were accepted for the run, and a retry finds
+them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
     """One item. Items of a run are ordered by `seq`, which is the order of the commits that made them.

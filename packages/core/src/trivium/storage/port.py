@@ -167,7 +167,7 @@ class Storage(ABC):
         `waiting` without an owner (without `expect_wake`: `Refused(Conflict)`), `Release` makes it `queued` without an
         owner under the same epoch, `End` is an end (to a state that is not terminal: `Refused(MoveNotAllowed)`). A
         unit that signals its own run gets an item like everybody; with `Park` it leaves the run `queued`, with `End`
-        the item goes with the inbox. Runs that the unit starts count as started before its `End`.
+        the item goes or stays as others do. Runs that the unit starts count as started before its `End`.
 
         **StartUnit / starts.** The run is inserted `queued` (or, with `claim_by`, `running` under epoch 1, see
         `NewRun`; with `not_before` in the future, `waiting` for `timer` with that `due_at`) with epoch, generation and
@@ -181,7 +181,7 @@ class Storage(ABC):
         dropped, even if the run has ended since. A terminal run: `Refused(RunIsTerminal)`. Else an inbox item, and
         `wake_seq` + 1; a run that is `waiting` and was claimed before (`first_claimed_at` is set) becomes `queued`;
         before its first claim the item is only buffered (its time or its slot has not come). Ids of signals are
-        remembered until the run is retried or pruned.
+        remembered until the run is pruned.
 
         **CancelUnit.** Missing and terminal as for signals (the target alone: terminal descendants are passed over).
         Without an owner (`pending`, `queued`, `waiting`): ended as `cancelled`, with error code `TRV-4002`, kind
@@ -192,17 +192,20 @@ class Storage(ABC):
         stands until a retry; a run that loses its owner with it stays claimable, and its next owner ends it.
 
         **RetryUnit.** Missing: `Refused(NotFound)`. `Refused(Conflict)` unless failed or cancelled. Else `queued`,
-        epoch + 1, generation + 1; output, error, `finished_at`, `first_claimed_at` (the timeout counts anew),
-        `cancel_requested` and the ids of signals cleared, losses 0, a note in the history; the same for every failed
-        or cancelled run below it that is reached through such runs alone (a completed run keeps what it made of its
-        children). With `claim_by`, it alone is claimed at once under the conditions of `NewRun.claim_by`, with an
-        epoch of its own as by any claim, and stands in `BatchResult.claimed`, before those of the batch's claim.
+        epoch + 1, generation + 1; output, error, `finished_at`, `first_claimed_at` (the timeout counts anew) and
+        `cancel_requested` cleared, losses 0, a note in the history; the inbox stays as its end left it. The same for
+        every failed or cancelled run below it that is reached through such runs alone (a completed run keeps what it
+        made of its children). With `claim_by`, it alone is claimed at once under the conditions of `NewRun.claim_by`,
+        with an epoch of its own as by any claim, and stands in `BatchResult.claimed`, before those of the batch's
+        claim.
 
-        **An end** is the same wherever it comes from: state, output or error and `finished_at` are set, the owner, the
-        inbox, the limits' holdings go. A parent that is not terminal gets a `child_end` item (`inbox.child_end` makes
-        its payload; its cause is the child) and is woken as by a signal. Runs that wait (`slot`) for a key of which a
-        holding was freed are claimable again: `queued`, at the latest when a claim that serves them looks. For
-        `failed` and `cancelled`, the runs below it that have not ended are cancelled as by a `CancelUnit`.
+        **An end** is the same wherever it comes from: state, output or error and `finished_at` are set, the owner and
+        the limits' holdings go. As `completed`, the whole inbox goes; as `failed` or `cancelled`, ends of children and
+        cancels go, and signals stay for the run's next generation: they were accepted, and nobody took them. A parent
+        that is not terminal gets a `child_end` item (`inbox.child_end` makes its payload; its cause is the child) and
+        is woken as by a signal. Runs that wait (`slot`) for a key of which a holding was freed are claimable again:
+        `queued`, at the latest when a claim that serves them looks. For `failed` and `cancelled`, the runs below it
+        that have not ended are cancelled as by a `CancelUnit`.
 
         **Claim.** First, `waiting` runs that are due (`due_at` at or before now), whoever serves them, become
         `queued`. Then up to `limit` of the `queued` runs that the request serves, by priority (high first), then by

@@ -35,7 +35,7 @@ from trivium.model.commit import (
 )
 from trivium.model.effects import Effect, EffectChange, EffectStatus
 from trivium.model.failure import Failure
-from trivium.model.inbox import ItemKind, child_end
+from trivium.model.inbox import OF_ONE_GENERATION, ItemKind, child_end
 from trivium.model.runs import Cause, NewRun, Run
 from trivium.model.states import FailureKind, RunStatus, WaitReason, check_run_move
 from trivium.storage.memory.bells import Echo
@@ -286,7 +286,9 @@ def _finish(tx: Transaction, row: Row, end: End) -> None:
             due_at=None,
         ),
     )
-    row.inbox.clear()
+    gone = frozenset(ItemKind) if end.status is RunStatus.COMPLETED else OF_ONE_GENERATION
+    for seq in [seq for seq, item in row.inbox.items() if item.kind in gone]:
+        del row.inbox[seq]
     tx.echo.ended.add(run.id)
     for key in tables.let_go(row):
         for waiter in sorted(tables.slot_waiters.get(key, ())):
@@ -358,7 +360,6 @@ def _retry(tx: Transaction, row: Row) -> None:
     run = row.run
     check_run_move(run.status, RunStatus.QUEUED, operator=True)
     tx.tables.add_note(row, tx.now, f"retried: it was {run.status}" + (f" ({run.error.message})" if run.error else ""))
-    row.signal_ids.clear()
     fresh = replace(
         run,
         epoch=run.epoch + 1,

@@ -31,16 +31,14 @@ class Cancels:
         assert bench.run(run_id).epoch == 1
         assert bench.claim_ids() == []
 
-    def test_a_parked_run_ends_at_once_and_its_inbox_goes(self, bench: Bench) -> None:
+    def test_a_parked_run_ends_at_once(self, bench: Bench) -> None:
         run = bench.running()
-        bench.signal(run.id)
         bench.park(run, due_at=bench.in_seconds(1))
 
         bench.cancel(run.id)
         bench.clock.advance(2)
 
         assert_cancelled(bench.run(run.id))
-        assert list(bench.storage.inbox(run.id)[1]) == []
         assert bench.claim_ids() == []
 
     def test_a_run_that_waits_for_its_time_or_slot_ends_at_once(self, bench: Bench) -> None:

@@ -231,7 +231,7 @@ class Model:
         for each in again:
             run = self.runs[each]
             run.status, run.end, run.finished, run.claimed, run.asked = RunStatus.QUEUED, None, None, None, False
-            run.losses, run.ids = 0, set()
+            run.losses = 0
             run.epoch += 1
             run.generation += 1
         if self._claim_by(run_id, claim_by):
@@ -273,7 +273,9 @@ class Model:
         run = self.runs[run_id]
         run.status, run.end, run.finished = end.status, end, self.now
         run.owner = run.reason = run.due = None
-        run.inbox, run.holds = {}, set()
+        completed = end.status is RunStatus.COMPLETED
+        run.inbox = {} if completed else {seq: item for seq, item in run.inbox.items() if item[0] == "signal"}
+        run.holds = set()
         parent = run.new.parent_id
         if parent in self.runs and self.runs[parent].status not in ENDED:
             self._put(parent, "child_end", run_id)

@@ -6,11 +6,21 @@ import pytest
 
 from trivium.errors import Conflict, NotFound
 from trivium.ids import new_run_id
-from trivium.model.commit import End, RetryUnit, Stale
+from trivium.model.commit import End, RetryUnit, RunUnit, Stale
 from trivium.model.journal import EntryKind
 from trivium.model.runs import Limit
 from trivium.model.states import RunStatus, StepStatus
-from trivium.testing.storage_contract.bench import CANCELLED, COMPLETED, FAILED, Bench, entry, new_run, refused
+from trivium.testing.storage_contract.bench import (
+    CANCELLED,
+    COMPLETED,
+    FAILED,
+    Bench,
+    applied,
+    entry,
+    new_run,
+    refused,
+    text,
+)
 
 not_completed = pytest.mark.parametrize("end", [FAILED, CANCELLED], ids=lambda end: str(end.status))
 
@@ -52,15 +62,32 @@ class Retries:
 
         assert bench.signal(run.id).wake_seq == 2
 
-    def test_ids_of_signals_are_forgotten(self, bench: Bench) -> None:
+    @not_completed
+    def test_signals_that_were_accepted_and_not_consumed_are_there_after_a_retry(self, bench: Bench, end: End) -> None:
         run = bench.running()
-        bench.signal(run.id, id="x")
+        for name in ("first", "taken", "last"):
+            bench.signal(run.id, name, text({"of": name}))
+        applied(bench.one(RunUnit(run_id=run.id, epoch=run.epoch, consumed=[2])))
+        bench.end(run, end)
+
+        bench.retry(run.id)
+
+        (claimed,) = bench.claim()
+        assert [(item.seq, item.name, item.payload) for item in claimed.inbox] == [
+            (1, "first", text({"of": "first"})),
+            (3, "last", text({"of": "last"})),
+        ]
+
+    def test_ids_of_signals_are_remembered(self, bench: Bench) -> None:
+        run = bench.running()
+        bench.signal(run.id, "once", id="x")
         bench.end(run, FAILED)
         bench.retry(run.id)
 
-        bench.signal(run.id, "again", id="x")
+        result = bench.signal(run.id, "again", id="x")
 
-        assert [item.name for item in bench.storage.inbox(run.id)[1]] == ["again"]
+        assert result.wake_seq == 1
+        assert [item.name for item in bench.storage.inbox(run.id)[1]] == ["once"]
 
     @pytest.mark.parametrize("place", ["queued", "running", "completed"])
     def test_only_failed_and_cancelled_runs_are_retried(self, bench: Bench, place: str) -> None:

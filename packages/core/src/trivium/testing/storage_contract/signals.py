@@ -6,11 +6,21 @@ import pytest
 
 from trivium.errors import NotFound, RunIsTerminal
 from trivium.ids import RunId, new_run_id
-from trivium.model.commit import Applied, NewSignal, Park, Release, RunUnit, SignalUnit, Woken
+from trivium.model.commit import Applied, End, NewSignal, Park, Release, RunUnit, SignalUnit, Woken
 from trivium.model.inbox import Item, ItemKind
 from trivium.model.runs import Cause, Limit
 from trivium.model.states import RunStatus, WaitReason
-from trivium.testing.storage_contract.bench import COMPLETED, Bench, applied, entry, new_run, refused, text
+from trivium.testing.storage_contract.bench import (
+    CANCELLED,
+    COMPLETED,
+    FAILED,
+    Bench,
+    applied,
+    entry,
+    new_run,
+    refused,
+    text,
+)
 
 
 def names(bench: Bench, run_id: RunId) -> list[str]:
@@ -280,7 +290,7 @@ class Signals:
 
         assert names(bench, run.id) == ["go"]
 
-    def test_the_inbox_goes_with_the_end(self, bench: Bench) -> None:
+    def test_the_inbox_goes_with_a_completed_end(self, bench: Bench) -> None:
         run = bench.running()
         bench.signal(run.id)
 
@@ -289,3 +299,24 @@ class Signals:
 
         assert bench.storage.inbox(run.id)[0] == 2
         assert names(bench, run.id) == []
+
+    @pytest.mark.parametrize("end", [FAILED, CANCELLED], ids=lambda end: str(end.status))
+    def test_signals_outlive_a_failed_or_cancelled_end_and_nothing_else_does(self, bench: Bench, end: End) -> None:
+        run = bench.running()
+        bench.spawn(run, new_run(parent=run))
+        bench.signal(run.id)
+        bench.end(bench.claim_one())
+        bench.cancel(run.id)
+        assert bench.storage.inbox(run.id)[0] == 3
+
+        applied(bench.one(RunUnit(run_id=run.id, epoch=1, signals=(NewSignal(run.id, "self"),), then=end)))
+
+        assert names(bench, run.id) == ["go", "self"]
+
+    def test_signals_outlive_the_cancel_of_a_run_that_nobody_owns(self, bench: Bench) -> None:
+        run_id = bench.start()
+        bench.signal(run_id)
+
+        bench.cancel(run_id)
+
+        assert names(bench, run_id) == ["go"]
