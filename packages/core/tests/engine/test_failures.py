@@ -91,6 +91,7 @@ class Failing(MemoryStorage):
     @override
     def presence(self, worker: Any) -> Any:
         self._reach("presence")
+        self._hold("presence")
         return super().presence(worker)
 
 
@@ -216,6 +217,20 @@ async def ask_quietly(ask, run):
         await ask(run)
     except Exception:
         return
+
+
+async def test_an_app_that_is_stopped_while_its_worker_enters_again_leaves_nothing_behind(world, failing):
+    async with world.app(**QUICK) as app:
+        (worker,) = await app.app.workers()
+        reached, release = failing.hold("presence")
+        await anyio.to_thread.run_sync(failing.bury, worker.id, worker.beat)
+        await anyio.to_thread.run_sync(reached.wait, 5)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(app.app.stop)
+            await app.until(lambda: app.engine._stopped)
+            release.set()
+        assert list(await app.app.workers()) == []
+    await no_threads()
 
 
 async def test_a_busy_store_is_asked_again(world, failing):

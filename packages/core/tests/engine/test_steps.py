@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import threading
 from typing import Any
 
 import anyio
@@ -191,6 +192,38 @@ async def test_the_idempotency_key_is_the_same_at_every_attempt_and_another_for_
     assert len(keys["a"]) == len(keys["b"]) == 2
     assert len(set(keys["a"])) == len(set(keys["b"])) == 1
     assert keys["a"][0] != keys["b"][0]
+
+
+async def test_a_def_action_may_run_on_the_event_loop(world):
+    seen = []
+
+    @action(executor="inline")
+    def quick() -> int:
+        seen.append(threading.current_thread().name)
+        return 1
+
+    async def main(context):
+        return await context.step("k", quick)
+
+    async with world.app(quick) as app:
+        assert await (await app.start(main)).result() == 1
+
+    assert seen == [threading.current_thread().name]
+
+
+async def test_an_action_whose_executor_is_not_there_is_a_failed_step(world):
+    @action(executor="cluster")
+    def far() -> None:
+        pass
+
+    async def main(context):
+        await context.step("k", far)
+
+    async with world.app(far) as app:
+        with pytest.raises(RunFailed, match="'cluster'") as failed:
+            await (await app.start(main)).result()
+
+    assert failed.value.failure_code == "TRV-6002"
 
 
 # --- actions that do wrong ------------------------------------------------------------------------------
