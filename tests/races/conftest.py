@@ -122,6 +122,14 @@ class Seat:
     def __exit__(self, *error: Any) -> None:
         self.close()
 
+    def beat_once(self) -> None:
+        """Let this boot's heart beat; that of the next one is held."""
+        self._hearts[0].resume()
+
+    def wait_booted_again(self) -> None:
+        """Return when a second boot's heart is about to beat."""
+        self._hearts[1].wait_reached()
+
     def close(self) -> None:
         """Stop the app and its loop. May be called twice."""
         self.beat()

@@ -152,6 +152,40 @@ def test_a_worker_that_was_buried_goes_on_as_a_new_one(seat, hand, scripts, targ
     assert (hand.run(run_id).losses, hand.run(run_id).epoch) == (0, 3)
 
 
+@pytest.mark.parametrize("store_and_backend", ["sqlite-asyncio"], indirect=True)
+def test_a_worker_that_is_told_to_stop_while_it_enters_again_leaves_nothing_behind(seat, hand):
+    """The beat that tells it takes the lock first, then its old presence as it goes, then its new one."""
+    seat = seat()
+    hand.bury(seat.worker_id)
+    with pause_at("sqlite.locked", 3) as entering:
+        seat.beat_once()
+        entering.wait_reached()
+        stopping = seat.soon(seat.app.stop)
+        seat.settle()
+        entering.resume()
+        stopping.result()
+        left = [worker.id for worker in hand.storage.workers()]
+    seat.close()
+
+    assert left == [hand.me]
+    assert [worker.id for worker in hand.storage.workers()] == [hand.me]
+
+
+def test_a_claim_of_the_boot_before_does_not_keep_the_new_one_from_claiming(seat, hand, target):
+    seat = seat()
+    with pause_at("engine.before_claim") as claim:
+        run_id = hand.start(target)
+        claim.wait_reached()
+        hand.bury(seat.worker_id)
+        seat.beat_once()
+        seat.wait_booted_again()
+        claim.resume()
+        end = seat.end(run_id)
+
+    assert end.output == "1"
+    assert (hand.run(run_id).epoch, hand.run(run_id).losses) == (1, 0)
+
+
 def test_an_observer_counts_its_own_looks_and_not_the_time_between_them(hand):
     """While nobody could write, and while it was stopped itself, it looked at nobody."""
     observer = Observer(looks=3)

@@ -67,6 +67,7 @@ class Engine:
         self._presence: AbstractContextManager[None] | None = None
         self._failure: BaseException | None = None
         self._stopped = False
+        self._booting = anyio.Lock()
         self._deaf = False
         """No ring and no result arrives any more."""
 
@@ -143,7 +144,8 @@ class Engine:
         if self._failure is None:
             await self.worker.stop(self.settings.shutdown_grace)
             faults.reach("engine.before_leave")
-        await self._unboot()
+        async with self._booting:  # a boot under way is waited for, or it would outlive its end
+            await self._unboot()
         await self.committer.aclose()
         self._deaf = True
         self.watches.look_all()
@@ -187,7 +189,8 @@ class Engine:
         )
         await anyio.to_thread.run_sync(self._heart.look_around)
         self._heart.start()
-        self.worker.begin(self.worker_id, self._tasks)
+        if not self._stopped:
+            self.worker.begin(self.worker_id, self._tasks)
 
     async def _unboot(self) -> None:
         if self._heart is not None:
@@ -210,9 +213,10 @@ class Engine:
 
     async def _reboot(self) -> None:
         with anyio.CancelScope(shield=True):
-            await self._unboot()
-            if not self._stopped:
-                await self._boot()
+            async with self._booting:
+                await self._unboot()
+                if not self._stopped:
+                    await self._boot()
 
     def _record(self) -> WorkerRecord:
         settings = self.settings

@@ -198,7 +198,9 @@ class Worker(Host):
     def _claimed(self, request: ClaimRequest, result: BatchResult) -> None:
         self._claiming = False
         if self._id != request.worker_id:
-            return  # claimed by a boot that was buried since: those runs are taken over like all others of it
+            # Claimed by a boot that was buried since: those runs are taken over like all others of it.
+            self._claim()  # the boot that there is now may have wanted to meanwhile
+            return
         if not self._accepting:
             return  # the worker shuts down: what it leaves unfinished is handed back when it goes
         for claimed in result.claimed:
