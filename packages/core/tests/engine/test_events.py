@@ -248,3 +248,23 @@ async def test_a_lost_run_is_told_as_lost(world):
         await app.idle(run)
         app.engine.worker.driven[run.id].lose()
         assert (await app.heard(RunReleased, run)).lost is True
+
+
+async def test_the_events_of_a_run_that_ends_while_nobody_drives_it_end_too(world):
+    told = []
+
+    async with world.app(one, park_after=0) as app:
+        run = await app.start(steps)
+        await app.heard(RunParked, run)
+        async with anyio.create_task_group() as tasks:
+
+            async def follow():
+                async for event in run.events():
+                    told.append(event)
+
+            tasks.start_soon(follow)
+            await app.until(lambda: len(app.engine.bus._subscriptions) == 2)
+            await run.cancel()
+
+    assert [type(event) for event in told] == [RunEnded]
+    assert told[0].status is RunStatus.CANCELLED

@@ -1,7 +1,8 @@
 """What happens when the engine itself cannot go on: a store that fails, in each of its loops."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import anyio
@@ -89,10 +90,12 @@ class Failing(MemoryStorage):
         return super().doorbell(owner)
 
     @override
-    def presence(self, worker: Any) -> Any:
+    @contextmanager
+    def presence(self, worker: Any) -> Iterator[None]:
         self._reach("presence")
         self._hold("presence")
-        return super().presence(worker)
+        with super().presence(worker):
+            yield
 
 
 QUICK = {"url": "broken:", "heartbeat_timeout": 0.5}
