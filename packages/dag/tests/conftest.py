@@ -99,7 +99,9 @@ class ScriptedContext(RunContext):
         owner.most_at_once = max(owner.most_at_once, len(owner._queue))
 
     @override
-    async def collect(self) -> Sequence[Outcome]:
+    async def collect(self, *, wait: bool = True) -> Sequence[Outcome]:
+        if not wait:
+            return []
         if not self._queue:
             raise AssertionError("nothing was launched, so collect would wait for ever")
         self.waves.append([key for key, *_ in self._queue])
@@ -155,6 +157,10 @@ class ScriptedContext(RunContext):
 
     @override
     async def gather(self, *branches: Any, return_errors: bool = False) -> Any:
+        raise NotImplementedError
+
+    @override
+    async def results(self, *children: Any, return_errors: bool = False) -> Any:
         raise NotImplementedError
 
     @override

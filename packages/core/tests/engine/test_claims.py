@@ -207,3 +207,15 @@ async def test_a_limit_of_several_admits_so_many(world):
             await run.signal("go")
         for run in runs:
             await run.result()
+
+
+async def test_whoever_hears_of_an_end_finds_the_slot_free(world):
+    async def main(context):
+        return context.inputs
+
+    async with world.app(concurrency=1) as app:
+        run = await app.start(main, 1)
+        await run.result()
+        free = app.engine.worker.claimer(app.app.prepare(main, 2).definition)
+
+    assert free == app.engine.worker_id

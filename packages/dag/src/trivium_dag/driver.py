@@ -29,6 +29,10 @@ from trivium_dag.recent import Recent
 from trivium_dag.state import Progress
 from trivium_dag.yaml_reader import SUFFIXES, read_bytes
 
+WAVE = 512
+"""Steps that are launched before those that ended are looked at: what a step holds while it waits for its turn, the
+garbage collector walks again and again."""
+
 PLANS = 128
 """Compiled definitions that are kept."""
 FILES = 16
@@ -92,14 +96,14 @@ class FlowDriver(Driver):
         context.propose_end(_end_of(progress))
         context.show_outputs(progress.before)
         while not progress.done:
-            for step in progress.take():
+            for step in progress.take(WAVE):
                 try:
                     arguments = progress.arguments(step)
                 except TriviumError as error:
                     failure = failure_of(error)
                     raise StepFailed(step.id, failure.message, failure_code=failure.code) from error
                 views[step.policy].launch(step.id, step.action, arguments, shape=step.shape)
-            for outcome in await context.collect():
+            for outcome in await context.collect(wait=not progress.takes_more):
                 if not outcome.ok:
                     raise _failed(outcome)
                 progress.complete(outcome.key, outcome.output)

@@ -242,6 +242,8 @@ def compile_value(value: JsonValue) -> Resolver:
 def compile_input(arguments: Mapping[str, JsonValue]) -> Callable[[Scope], dict[str, JsonValue]]:
     """As `compile_value`, for a step's arguments. Those of most steps are few and without nesting, so this is made to
     cost little for them: each argument that is no reference is copied, not called."""
+    if not arguments:
+        return _no_arguments
     fixed = {key: item for key, item in arguments.items() if _is_fixed(item)}
     if len(fixed) == len(arguments):
         return lambda scope: dict(fixed)
@@ -254,6 +256,10 @@ def compile_input(arguments: Mapping[str, JsonValue]) -> Callable[[Scope], dict[
         return found
 
     return resolve
+
+
+def _no_arguments(scope: Scope) -> dict[str, JsonValue]:
+    return {}
 
 
 def _is_fixed(value: JsonValue) -> bool:

@@ -32,17 +32,27 @@ class Progress:
         """Every step has completed."""
         return not self._left
 
-    def take(self) -> list[PlannedStep]:
-        """The steps to begin now, in the order of the file; from now on they count as running."""
-        limit = self._plan.max_parallel
+    def take(self, most: int | None = None) -> list[PlannedStep]:
+        """The steps to begin now, at most so many, in the order of the file; from now on they count as running."""
         ready, steps = self._ready, self._plan.steps
-        if limit is None or limit - self._running >= len(ready):
+        count = self._room if most is None else min(most, self._room)
+        if count == len(ready):
             taken = [steps[number] for number in sorted(ready)]
             ready.clear()
         else:
-            taken = [steps[heapq.heappop(ready)] for _ in range(limit - self._running)]
+            taken = [steps[heapq.heappop(ready)] for _ in range(count)]
         self._running += len(taken)
         return taken
+
+    @property
+    def takes_more(self) -> bool:
+        """Whether `take` would give something."""
+        return self._room > 0
+
+    @property
+    def _room(self) -> int:
+        limit = self._plan.max_parallel
+        return len(self._ready) if limit is None else min(len(self._ready), limit - self._running)
 
     def arguments(self, step: PlannedStep) -> dict[str, JsonValue]:
         """What a step that may begin is called with.

@@ -75,7 +75,7 @@ class DriveContext(RunContext):
         self._steps = StepPerformer(drive, self._scope)
         self._open_keys: set[str] = set()
         self._options = Options()
-        self._launches = Launches()
+        self._launches = Launches(self._launched)
         drive.on_leaving = self._launches.wake
 
     @property
@@ -124,6 +124,7 @@ class DriveContext(RunContext):
             done(outcome_of(found))
         else:
             self._open_keys.add(key)
+            foreign = self._drive.pin(f"step {key!r}")
             try:
                 await self._steps.perform(found)
                 if not outcomes:
@@ -131,6 +132,8 @@ class DriveContext(RunContext):
                     await ended.wait()
             finally:
                 self._open_keys.discard(key)
+                if foreign:
+                    self._drive.suspend()
         (outcome,) = outcomes
         if not isinstance(found, Entry):
             self._drive.journal.record(_entry_of(found, outcome, self._drive.journal.generation))
@@ -179,7 +182,7 @@ class DriveContext(RunContext):
     ) -> None:
         self._drive.check_leaving()
         launches = self._launches
-        found = self._call(key, action, input, self._launched)
+        found = self._call(key, action, input, launches.done)
         if isinstance(found, Entry):
             launches.outcomes.append(outcome_of(found))
         else:
@@ -200,10 +203,10 @@ class DriveContext(RunContext):
         self._drive.suspend()
 
     @override
-    async def collect(self) -> Sequence[Outcome]:
+    async def collect(self, *, wait: bool = True) -> Sequence[Outcome]:
         drive, launches = self._drive, self._launches
         drive.check_leaving()
-        if len(launches.queue) == 1 and launches.under_way == 0:
+        if wait and len(launches.queue) == 1 and launches.under_way == 0:
             # A chain needs no task for each step: its only step is performed in the driver's own.
             call = launches.queue.popleft()
             self._begin()
@@ -218,10 +221,10 @@ class DriveContext(RunContext):
                 call = launches.queue.popleft()
                 self._begin()
                 drive.tasks.start_soon(self._steps.perform, call)
-            if launches.queue:
+            if launches.queue or not wait:
                 await anyio.lowlevel.checkpoint()
                 drive.check_leaving()
-        if not launches.outcomes:
+        if wait and not launches.outcomes:
             await self._await_outcome()
         drive.check_leaving()
         return launches.take()
@@ -392,7 +395,12 @@ class DriveContext(RunContext):
             return recorded  # type: ignore[no-any-return]  # the effect's type is its user's word
         began = self.now()
         effect = EffectCall(key, journal_key, call, verify, on_unknown, scope)
-        value = await self._perform_effect(effect)
+        foreign = drive.pin(f"effect {key!r}")
+        try:
+            value = await self._perform_effect(effect)
+        finally:
+            if foreign:
+                drive.suspend()
         entry = self._entry(EntryKind.EFFECT, journal_key, key, StepStatus.COMPLETED)
         entry.output = dumps(value)
         entry.attempts = 1
@@ -562,7 +570,9 @@ class DriveContext(RunContext):
 class Launches:
     """What a graph driver launched and has not collected."""
 
-    def __init__(self) -> None:
+    def __init__(self, done: Callable[[Outcome], None]) -> None:
+        self.done = done
+        """Bound once: of a hundred thousand calls each would hold a bound method of its own."""
         self.queue: deque[StepCall] = deque()
         self.outcomes: list[Outcome] = []
         self.under_way = 0

@@ -63,6 +63,8 @@ class Drive:
         self.stopping = False
         self.ended: End | None = None
         self.idle = False
+        self.holds_slot = True
+        """Of the worker's slots: until the run only waits, or ends."""
         self.finished = False
         self.takes_tasks = False
         """Whether its task group may be given more to do; threads that were given up may ask at any time."""
@@ -344,6 +346,15 @@ class Drive:
 
     def release_task(self) -> None:
         self._own_tasks.discard(anyio.get_current_task().id)
+
+    def pin(self, what: str) -> bool:
+        """What begins now keeps the run from parking. Whether it does so by itself, in a task that the context did not
+        make: then `suspend` ends it."""
+        if self.is_own_task():
+            return False
+        self.note(f"{what} was asked for in a task that the context did not make: the run stays in memory for it")
+        self.resume()
+        return True
 
     async def wait(self, wait: Wait, *, own: bool | None = None) -> None:
         """Return when there is something to look at: an item that fits, or the time.

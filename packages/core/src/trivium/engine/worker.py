@@ -261,10 +261,13 @@ class Worker(Host):
             self._watches.left(drive.run_id)
             if not self._drives:
                 self._drained.set()
-            if not drive.idle:
-                self._give_slot()
+            self._give_slot(drive)
 
-    def _give_slot(self) -> None:
+    def _give_slot(self, drive: Drive) -> None:
+        """Another run may have the drive's slot, if it has one: it only waits, or has ended, though it may still unwind."""
+        if not drive.holds_slot:
+            return
+        drive.holds_slot = False
         self._busy -= 1
         if self._busy == 0:
             self._solo = False
@@ -316,14 +319,17 @@ class Worker(Host):
 
     @override
     def slot_freed(self, drive: Drive) -> None:
-        self._give_slot()
+        self._give_slot(drive)
 
     @override
     def slot_taken(self, drive: Drive) -> None:
-        self._busy += 1
+        if not drive.holds_slot and drive.ended is None:
+            drive.holds_slot = True
+            self._busy += 1
 
     @override
     def run_ended(self, drive: Drive, ending: End) -> None:
+        self._give_slot(drive)  # before anybody hears of the end: who then starts the next run finds it free
         self._watches.ended(drive.run_id, ending)
 
     @override

@@ -170,9 +170,13 @@ class RunContext(ABC):
         """
 
     @abstractmethod
-    async def collect(self) -> Sequence[Outcome]:
-        """The outcomes of launched steps that became durable since the last call; waits for at least one, without a
-        slot if only waiting steps are left. A failed step is an outcome here, not an exception."""
+    async def collect(self, *, wait: bool = True) -> Sequence[Outcome]:
+        """The outcomes of launched steps that became durable since the last call. A failed step is an outcome here, not
+        an exception.
+
+        Waits for at least one, without a slot if only waiting steps are left. Without `wait` it lets what was launched
+        begin and gives what is there, perhaps nothing: for a driver with more to launch than it wants to hold at once.
+        """
 
     @abstractmethod
     def propose_end(self, decide: Callable[[Outcome], End | None]) -> None:
