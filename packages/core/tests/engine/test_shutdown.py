@@ -288,3 +288,27 @@ async def test_a_parked_run_is_left_where_it_is(world):
         await app.app.stop()
         assert await run.status() is RunStatus.WAITING
         assert not [event for event in app.seen if isinstance(event, (RunReleased, StepEnded))]
+
+
+async def test_a_run_with_a_thread_that_cannot_be_stopped_is_handed_back_when_that_has_ended(world):
+    began, go_on = threading.Event(), threading.Event()
+
+    @action
+    def hangs() -> None:
+        began.set()
+        go_on.wait(60)
+
+    async def main(context):
+        return await context.step("hang", "hangs")
+
+    async with world.app(hangs, shutdown_grace=0.0) as app:
+        run = await app.start(main)
+        await anyio.to_thread.run_sync(began.wait)
+    async with world.app(worker=False) as client:
+        left = client.storage.run(run.id)
+        go_on.set()
+        await client.until(lambda: client.storage.run(run.id).status is RunStatus.QUEUED)
+        workers = await client.app.workers()
+
+    assert (left.status, left.epoch) == (RunStatus.RUNNING, 1)
+    assert workers == []

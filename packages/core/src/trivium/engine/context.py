@@ -123,8 +123,8 @@ class DriveContext(RunContext):
         if isinstance(found, Entry):
             done(outcome_of(found))
         else:
+            foreign = await self._drive.pin(f"step {key!r}")
             self._open_keys.add(key)
-            foreign = self._drive.pin(f"step {key!r}")
             try:
                 await self._steps.perform(found)
                 if not outcomes:
@@ -395,7 +395,7 @@ class DriveContext(RunContext):
             return recorded  # type: ignore[no-any-return]  # the effect's type is its user's word
         began = self.now()
         effect = EffectCall(key, journal_key, call, verify, on_unknown, scope)
-        foreign = drive.pin(f"effect {key!r}")
+        foreign = await drive.pin(f"effect {key!r}")
         try:
             value = await self._perform_effect(effect)
         finally:

@@ -222,6 +222,11 @@ class Drive:
             )
 
     async def _release(self) -> None:
+        if any(executor.is_stuck(f"{self.run_id}/") for executor in self.host.executors.values()):
+            _log.warning(
+                "run %s is not handed back yet: a step of it runs in a thread, which cannot be stopped", self.run_id
+            )
+            return
         unit = RunUnit(
             run_id=self.run_id, epoch=self.epoch, entries=self._unnoted(), notes=self.take_notes(), then=Release()
         )
@@ -347,11 +352,14 @@ class Drive:
     def release_task(self) -> None:
         self._own_tasks.discard(anyio.get_current_task().id)
 
-    def pin(self, what: str) -> bool:
+    async def pin(self, what: str) -> bool:
         """What begins now keeps the run from parking. Whether it does so by itself, in a task that the context did not
         make: then `suspend` ends it."""
         if self.is_own_task():
             return False
+        while self._parking and self._settled is not None:
+            await self._settled.wait()
+        self.check_leaving()
         self.note(f"{what} was asked for in a task that the context did not make: the run stays in memory for it")
         self.resume()
         return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
 from functools import partial
@@ -24,7 +25,7 @@ from trivium.engine.timers import Timers
 from trivium.engine.watch import Watches
 from trivium.engine.worker import Worker
 from trivium.errors import Conflict, NotFound, TriviumError, WorkerFailed
-from trivium.executors import InlineExecutor, ThreadExecutor
+from trivium.executors import Executor, InlineExecutor, ThreadExecutor
 from trivium.ids import RunId, new_worker_id
 from trivium.model.commit import Applied, Broken, End, Refused, Result, Ring, Unit
 from trivium.model.drivers import Driver
@@ -68,6 +69,10 @@ class Engine:
         self._failure: BaseException | None = None
         self._stopped = False
         self._booting = anyio.Lock()
+        self._executors: dict[str, Executor] = {}
+        self._lingers = False
+        """Threads of steps go on after the end: so does the presence, or their runs would be driven elsewhere beside
+        them."""
         self._deaf = False
         """No ring and no result arrives any more."""
 
@@ -86,7 +91,7 @@ class Engine:
             self._bridge = Bridge(self._fail)
             self.timers = Timers(self.storage.clock)
             self.committer = Committer(self.storage, self._bridge, on_ring=self._rung, on_broken=self._fail)
-            executors = {"inline": InlineExecutor(), "thread": ThreadExecutor(self.settings.threads)}
+            self._executors = {"inline": InlineExecutor(), "thread": ThreadExecutor(self.settings.threads)}
             self.worker = Worker(
                 storage=self.storage,
                 clock=self.storage.clock,
@@ -95,7 +100,7 @@ class Engine:
                 committer=self.committer,
                 registry=self._registry,
                 drivers=self._drivers,
-                executors=executors,
+                executors=self._executors,
                 settings=self.settings,
                 bus=self.bus,
                 watches=self.watches,
@@ -106,7 +111,7 @@ class Engine:
                 self._tasks = tasks
                 self.bus.start()
                 self.committer.start()
-                for executor in executors.values():
+                for executor in self._executors.values():
                     executor.start(self._bridge)
                 tasks.start_soon(self._supervised, self.timers.run)
                 try:
@@ -121,13 +126,14 @@ class Engine:
                 finally:
                     with anyio.CancelScope(shield=True):
                         await self.stop()
-                        for executor in executors.values():
-                            executor.close()
                     tasks.cancel_scope.cancel()
         finally:
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(self.bus.close)
-                await anyio.to_thread.run_sync(self.storage.close)
+                if self._lingers:
+                    threading.Thread(target=self._linger, name="trivium-linger", daemon=True).start()
+                else:
+                    await anyio.to_thread.run_sync(self.storage.close)
         if self._failure is not None:
             if isinstance(self._failure, TriviumError):
                 raise self._failure
@@ -144,11 +150,27 @@ class Engine:
         if self._failure is None:
             await self.worker.stop(self.settings.shutdown_grace)
             faults.reach("engine.before_leave")
+        for executor in self._executors.values():
+            executor.close()
         async with self._booting:  # a boot under way is waited for, or it would outlive its end
+            self._lingers = self._presence is not None and any(each.running for each in self._executors.values())
             await self._unboot()
         await self.committer.aclose()
         self._deaf = True
         self.watches.look_all()
+
+    def _linger(self) -> None:
+        """On a thread of its own: stay present, and beat, until the steps that cannot be stopped have ended. If the
+        process ends before them, they end with it, and the runs are taken over as from any dead worker."""
+        _log.warning("worker %s stays until the steps that still run in threads have ended", self.worker_id)
+        for executor in self._executors.values():
+            executor.join()
+        if self._heart is not None:
+            self._heart.stop()
+            self._heart.join()
+        if self._presence is not None:
+            self._presence.__exit__(None, None, None)
+        self.storage.close()
 
     async def _supervised(self, loop: Callable[[], Awaitable[None]]) -> None:
         """A background loop: if it ends, so does the engine, and says so."""
@@ -193,13 +215,15 @@ class Engine:
             self.worker.begin(self.worker_id, self._tasks)
 
     async def _unboot(self) -> None:
+        if self._bell is not None:
+            await anyio.to_thread.run_sync(self._bell.stop)
+            self._bell = None
+        if self._lingers:
+            return
         if self._heart is not None:
             self._heart.stop()
             await anyio.to_thread.run_sync(self._heart.join)
             self._heart = None
-        if self._bell is not None:
-            await anyio.to_thread.run_sync(self._bell.stop)
-            self._bell = None
         if self._presence is not None:
             presence, self._presence = self._presence, None
             await anyio.to_thread.run_sync(partial(presence.__exit__, None, None, None))

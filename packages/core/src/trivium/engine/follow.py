@@ -28,7 +28,7 @@ async def follow(engine: Engine, run_id: RunId) -> AsyncIterator[Event]:
     subscription = engine.bus.subscribe(root_id)
     watch = engine.watches.add(run_id, subscription.poke)
     told = Told(run_id)
-    patience = PATIENCE
+    patience = 0.0  # the first look is at once: it may have ended before
     try:
         while not told.ended:
             event = await subscription.get(patience)
@@ -36,7 +36,7 @@ async def follow(engine: Engine, run_id: RunId) -> AsyncIterator[Event]:
                 if told.is_new(event):
                     yield event
             elif run_id not in engine.worker.driven:
-                patience = min(LONGEST_PATIENCE, patience * 1.5)
+                patience = min(LONGEST_PATIENCE, max(PATIENCE, patience * 1.5))
                 run = await engine.read_run(run_id)
                 entries = await anyio.to_thread.run_sync(engine.storage.entries, run_id)
                 for found in told.from_store(run, entries):

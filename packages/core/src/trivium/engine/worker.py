@@ -179,12 +179,12 @@ class Worker(Host):
             self._claim_again = True
             return
         free = self._settings.concurrency - self._busy
-        if free <= 0 or (self._solo and self._busy > 0):
+        if free <= 0 or (self._solo and self._drives):
             self._backlog = True
             return
         self._claiming = True
         self._claim_again = self._backlog = False
-        suspects = self._suspect_next and self._busy == 0
+        suspects = self._suspect_next and not self._drives
         request = ClaimRequest(
             worker_id=self._id,
             limit=1 if suspects else free,
@@ -209,7 +209,7 @@ class Worker(Host):
         self._solo = (request.suspects and bool(result.claimed)) or self._out_of_patience(suspects=result.suspects)
         self._claim_at(result.next_due)
         full = len(result.claimed) == request.limit
-        more = full or (result.suspects and not request.suspects and self._busy == 0)
+        more = full or (result.suspects and not request.suspects and not self._drives)
         if self._claim_again or more:
             self._claim()
         else:
@@ -259,19 +259,20 @@ class Worker(Host):
             if self._drives.get(drive.run_id) is drive:
                 del self._drives[drive.run_id]
             self._watches.left(drive.run_id)
-            if not self._drives:
-                self._drained.set()
             self._give_slot(drive)
+            if not self._drives:
+                self._solo = False
+                self._drained.set()
+                if self._suspect_next:
+                    self._claim()
 
     def _give_slot(self, drive: Drive) -> None:
-        """Another run may have the drive's slot, if it has one: it only waits, or has ended, though it may still unwind."""
+        """Let another run have the drive's slot: this one only waits, or has ended, though it may still unwind."""
         if not drive.holds_slot:
             return
         drive.holds_slot = False
         self._busy -= 1
-        if self._busy == 0:
-            self._solo = False
-        if self._backlog or (self._suspect_next and self._busy == 0):
+        if self._backlog:
             self._claim()
 
     # --- what the engine tells it -----------------------------------------------------------------

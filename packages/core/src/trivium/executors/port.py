@@ -48,11 +48,19 @@ class Executor(ABC):
         return True
 
     def is_stuck(self, label: str) -> bool:
-        """Whether a call of this label was cancelled and still runs."""
+        """Whether a call whose label begins so was cancelled and still runs."""
         return False
+
+    @property
+    def running(self) -> int:
+        """Calls that would go on after `close`."""
+        return 0
 
     def start(self, bridge: Bridge) -> None:  # noqa: B027 - most need nothing here
         """Get ready. Called on the event loop, with the way back into it from other threads."""
 
     def close(self) -> None:  # noqa: B027 - as above
         """Let go of what can be let go; calls that cannot be stopped are left to themselves."""
+
+    def join(self) -> None:  # noqa: B027 - as above
+        """Block until they have ended. Called after `close`, from a thread of its own."""

@@ -39,7 +39,7 @@ class ThreadExecutor(Executor):
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._threads = 0
+        self._threads: list[threading.Thread] = []
         self._idle = 0
         self._places = limit
         self._waiting: deque[anyio.Event] = deque()
@@ -63,9 +63,14 @@ class ThreadExecutor(Executor):
 
     @override
     def close(self) -> None:
-        for _ in range(self._threads):
-            self._jobs.put(None)
-        self._threads = self._idle = 0
+        for _ in self._threads:
+            self._jobs.put(None)  # each thread takes one, when it has nothing else to do
+        self._idle = 0
+
+    @override
+    def join(self) -> None:
+        while self._threads:
+            self._threads.pop().join()
 
     @override
     async def run(self, call: Call) -> object:
@@ -74,8 +79,10 @@ class ThreadExecutor(Executor):
             call.on_begin()
         job = _Job(call, contextvars.copy_context(), anyio.Event())
         if self._idle == 0:
-            self._threads += 1
-            threading.Thread(target=self._work, name=f"trivium-step-{self._threads}", daemon=True).start()
+            name = f"trivium-step-{len(self._threads) + 1}"
+            thread = threading.Thread(target=self._work, name=name, daemon=True)
+            self._threads.append(thread)
+            thread.start()
         else:
             self._idle -= 1
         self._jobs.put(job)
@@ -120,7 +127,12 @@ class ThreadExecutor(Executor):
 
     @override
     def is_stuck(self, label: str) -> bool:
-        return self._stuck[label] > 0
+        return any(count and stuck.startswith(label) for stuck, count in self._stuck.items())
+
+    @property
+    @override
+    def running(self) -> int:
+        return self._limit - self._places
 
     # --- the threads -----------------------------------------------------------------------------
 

@@ -97,7 +97,11 @@ class RunContext(ABC):
 
     @abstractmethod
     async def sleep(self, duration: Duration | None = None, *, until: Micros | None = None) -> None:
-        """Wait for a time, without a slot, over restarts."""
+        """Wait for a time, without a slot, over restarts.
+
+        `until` must be the same whenever the driver comes here again: from the inputs or from a step. `now()` plus
+        something is not: each drive would begin a sleep of its own. Say such a thing as a duration.
+        """
 
     @abstractmethod
     async def wait(self, signal: str, *, timeout: Duration | None = None) -> JsonValue:
