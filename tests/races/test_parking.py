@@ -1,5 +1,7 @@
 """A run that only waits leaves memory; whatever comes at that moment wakes it, in memory or from the store."""
 
+import anyio
+import anyio.to_thread
 import pytest
 
 from trivium.json import NULL
@@ -141,6 +143,53 @@ def test_a_run_that_parks_while_its_worker_stops_stays_parked(seat, hand, waits)
         stopping.result()
 
     assert hand.status(run_id) is RunStatus.WAITING
+
+
+def test_a_step_in_a_task_of_its_own_keeps_the_run_in_memory(clock, seat, scripts, hand, gate):
+    def work() -> str:
+        gate.pass_through()
+        return "done"
+
+    @scripts()
+    async def has_tasks_of_its_own(context):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(context.step, "one", work)
+            return await context.wait("go")
+
+    seat = seat(work, park_after=1.0)
+    run_id = seat.start(has_tasks_of_its_own)
+    gate.wait_reached()
+    clock.advance(5)
+    seat.settle()
+    gate.open()
+    hand.signal(run_id, "go", 1)
+
+    assert seat.end(run_id).output == "1"
+    assert gate.came == 1
+    assert seat.sent(RunParked, run_id) == 0
+
+
+def test_an_effect_in_a_task_of_its_own_keeps_the_run_in_memory(clock, seat, scripts, hand, gate):
+    @scripts()
+    async def has_tasks_of_its_own(context):
+        async def pay() -> None:
+            await anyio.to_thread.run_sync(gate.pass_through)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(context.once, "pay", pay)
+            return await context.wait("go")
+
+    seat = seat(park_after=1.0)
+    run_id = seat.start(has_tasks_of_its_own)
+    gate.wait_reached()
+    clock.advance(5)
+    seat.settle()
+    gate.open()
+    hand.signal(run_id, "go", 1)
+
+    assert seat.end(run_id).output == "1"
+    assert gate.came == 1
+    assert seat.sent(RunParked, run_id) == 0
 
 
 def parent_and_child(scripts):

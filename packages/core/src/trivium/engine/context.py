@@ -123,9 +123,10 @@ class DriveContext(RunContext):
         if isinstance(found, Entry):
             done(outcome_of(found))
         else:
-            foreign = await self._drive.pin(f"step {key!r}")
             self._open_keys.add(key)
+            foreign = False
             try:
+                foreign = await self._drive.pin(f"step {key!r}")
                 await self._steps.perform(found)
                 if not outcomes:
                     self._drive.check_leaving()
