@@ -1,17 +1,31 @@
-"""Whoever lives goes on with the runs of the dead: soon, and without being asked."""
+"""Whoever lives goes on with the runs of the dead: without being asked, and without waiting for heartbeats to fail.
+
+A heartbeat may fail for minutes here, longer than any of these tests waits: whatever is taken over was seen to be dead.
+How soon that is, the benchmarks tell.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from crash.harness import ACTIONS, Site, check_completed, within
+from crash.harness import ACTIONS, PATIENCE, Child, Site, check_completed
 from crash.scenarios import flow_file, one_step
 
-AT_MOST = 5.0
-"""What is promised is two seconds; this machine may be busy with other tests."""
+TIMEOUT = 20 * PATIENCE
+"""Seconds until a worker without heartbeats counts as dead."""
+
+
+@pytest.fixture
+def site(site: Site) -> Site:
+    """A place where commands take the same timeout."""
+    site.folder.joinpath("trivium.toml").write_text(f'heartbeat_timeout = "{TIMEOUT:.0f}s"\n')
+    return site
+
+
+def spawn_heir(site: Site) -> Child:
+    return site.spawn("work", until_all_ended=True, heartbeat_timeout=TIMEOUT)
 
 
 def start_lingering(site: Site) -> None:
@@ -26,55 +40,42 @@ def check_taken_over(site: Site) -> None:
     assert [line.word for line in site.witnessed() if line.key == "step"] == ["start", "start", "end"]
 
 
-def test_a_running_worker_goes_on_with_what_a_killed_one_had(
-    site: Site, record_property: Callable[[str, object], None]
-) -> None:
+def test_a_running_worker_goes_on_with_what_a_killed_one_had(site: Site) -> None:
     start_lingering(site)
     victim = site.spawn("work")
     victim.wait_line("start")
-    heir = site.spawn("work", until_all_ended=True)
+    heir = spawn_heir(site)
     heir.wait_line("ready")
 
-    with within(AT_MOST) as so_far:
-        victim.kill()
-        heir.wait_line("start")
-        record_property("seconds", so_far())
-        print(f"taken over after {so_far():.3f} s")
+    victim.kill()
+    heir.wait_line("start")
 
     assert heir.wait() == 0
     check_taken_over(site)
 
 
-def test_a_new_worker_process_goes_on_at_once(site: Site, record_property: Callable[[str, object], None]) -> None:
+def test_a_new_worker_process_goes_on_at_once(site: Site) -> None:
     start_lingering(site)
     victim = site.spawn("work")
     victim.wait_line("start")
     victim.kill()
 
-    with within(AT_MOST) as so_far:
-        heir = site.spawn("work", until_all_ended=True)
-        heir.wait_line("start")
-        record_property("seconds", so_far())
-        print(f"resumed after {so_far():.3f} s")
+    heir = spawn_heir(site)
+    heir.wait_line("start")
 
     assert heir.wait() == 0
     check_taken_over(site)
 
 
-def test_runs_resume_goes_on_with_what_a_killed_trivium_run_had(
-    site: Site, record_property: Callable[[str, object], None]
-) -> None:
+def test_runs_resume_goes_on_with_what_a_killed_trivium_run_had(site: Site) -> None:
     flow = flow_file(site.folder, "lingering", one_step("lingering", "linger", "{value: 7}"))
     victim = site.command("run", flow, "-m", ACTIONS, "--key", "lingering")
     victim.wait_line("start")
     victim.kill()
     (run_id,) = site.autopsy().runs
 
-    with within(AT_MOST) as so_far:
-        heir = site.command("runs", "resume", run_id, "-m", ACTIONS)
-        heir.wait_line("start")
-        record_property("seconds", so_far())
-        print(f"resumed after {so_far():.3f} s, with the start of Python")
+    heir = site.command("runs", "resume", run_id, "-m", ACTIONS)
+    heir.wait_line("start")
 
     assert heir.wait() == 0, heir.said()
     check_taken_over(site)
@@ -87,9 +88,8 @@ def test_a_trivium_worker_goes_on_with_what_a_killed_trivium_run_had(site: Site)
     heir = site.command("worker", "-m", ACTIONS, "-v")
     heir.wait_line("worker ")
 
-    with within(AT_MOST):
-        victim.kill()
-        heir.wait_line("start")
+    victim.kill()
+    heir.wait_line("start")
 
     heir.wait_line(f"{site.look().by_key('lingering').id}  flow:lingering  completed")
     check_taken_over(site)
@@ -103,12 +103,11 @@ def test_a_process_that_a_step_left_behind_does_not_keep_its_dead_worker_alive(s
     assert site.spawn("start", starts=[{"target": flow, "inputs": {}, "key": "lingering"}]).wait() == 0
     victim = site.spawn("work")
     victim.wait_line("orphan")
-    heir = site.spawn("work", until_all_ended=True)
+    heir = spawn_heir(site)
     heir.wait_line("ready")
 
-    with within(AT_MOST):
-        victim.kill()
-        heir.wait_line("start")
+    victim.kill()
+    heir.wait_line("start")
 
     assert heir.wait() == 0
     gate.open()
@@ -124,7 +123,7 @@ def test_heirs_that_come_together_share_what_a_killed_worker_had(site: Site) -> 
     victim.wait_line("start", times=runs)
     victim.kill()
 
-    heirs = [site.spawn("work", until_all_ended=True, concurrency=3) for _ in range(3)]
+    heirs = [site.spawn("work", until_all_ended=True, concurrency=3, heartbeat_timeout=TIMEOUT) for _ in range(3)]
 
     assert [heir.wait() for heir in heirs] == [0, 0, 0]
     end, lines = site.autopsy(), site.witnessed()
@@ -141,9 +140,8 @@ def test_of_two_that_run_one_key_the_other_goes_on_when_the_first_is_killed(site
     second = site.command(*words)
     second.wait_line("run ")  # "found by its key"
 
-    with within(AT_MOST):
-        first.kill()
-        second.wait_line("start")
+    first.kill()
+    second.wait_line("start")
 
     assert second.wait() == 0, second.said()
     check_taken_over(site)
