@@ -24,6 +24,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from typing_extensions import override
+
 from trivium.hooks import Plugins
 from trivium.ids import RunId
 from trivium.json import JsonValue, loads
@@ -60,17 +62,57 @@ def spread(count: int, *salt: object, times: int = 1) -> list[int]:
 # --- processes -------------------------------------------------------------------------------------
 
 
+class Life:
+    """A process from its beginning to its end: after that its id may be somebody else's."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.code: int | None = None
+        self._ended = threading.Event()
+
+    def end(self, code: int) -> None:
+        self.code = code
+        self._ended.set()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Nothing happens to a process that has ended."""
+        if self.code is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def wait(self, patience: float) -> int:
+        assert self._ended.wait(patience), f"process {self.pid} did not end"
+        assert self.code is not None
+        return self.code
+
+
+class CommandLife(Life):
+    """That of a process of our own."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        super().__init__(process.pid)
+        self._process = process
+
+    @override
+    def signal(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    @override
+    def wait(self, patience: float) -> int:
+        return self._process.wait(patience)
+
+
 class Child:
     """A process under test. What it says comes line by line down its wire; the wire ends with it."""
 
-    def __init__(self, pid: int, wire: int, log: Path | None, ended: Callable[[float], int]) -> None:
-        self.pid = pid
+    def __init__(self, life: Life, wire: int, log: Path | None) -> None:
+        self.pid = life.pid
+        self._life = life
         self._log = log
-        self._ended = ended
         self._lines: list[str] = []
         self._heard = threading.Condition()
         self._wire = wire
-        self._listener = threading.Thread(target=self._listen, name=f"wire-of-{pid}", daemon=True)
+        self._listener = threading.Thread(target=self._listen, name=f"wire-of-{life.pid}", daemon=True)
         self._listener.start()
 
     def _listen(self) -> None:
@@ -107,8 +149,7 @@ class Child:
         return int(line.removeprefix(f"{word} "))
 
     def signal(self, number: signal.Signals) -> None:
-        with suppress(ProcessLookupError):
-            os.kill(self.pid, number)
+        self._life.signal(number)
 
     def kill(self) -> int:
         """SIGKILL, and wait until it is dead; how it ended, if it was faster."""
@@ -117,9 +158,13 @@ class Child:
 
     def wait(self) -> int:
         """Its exit code; negative: the signal that ended it."""
-        code = self._ended(PATIENCE)
+        code = self._life.wait(PATIENCE)
         self._listener.join(PATIENCE)
         return code
+
+    @property
+    def has_ended(self) -> bool:
+        return self._life.code is not None
 
     def said(self) -> str:
         """What it logged, or, for a command, what it printed, with the witness's lines between."""
@@ -138,8 +183,8 @@ class Nursery:
         command = [sys.executable, "-m", "crash.zygote", str(theirs.fileno())]
         self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], env=environment)
         theirs.close()
-        self._codes: dict[int, int] = {}
-        self._pids: list[int] = []
+        self._lives: dict[int, Life] = {}
+        self._born: list[Life] = []
         self._told = threading.Condition()
         self._request = threading.Lock()
         threading.Thread(target=self._listen, name="nursery", daemon=True).start()
@@ -158,10 +203,10 @@ class Nursery:
                 answer = json.loads(line)
                 with self._told:
                     if "code" in answer:
-                        self._codes[answer["pid"]] = answer["code"]
+                        self._lives.pop(answer["pid"]).end(answer["code"])
                     else:
-                        self._codes.pop(answer["pid"], None)  # of an earlier child: process ids come round again
-                        self._pids.append(answer["pid"])
+                        life = self._lives[answer["pid"]] = Life(answer["pid"])
+                        self._born.append(life)
                     self._told.notify_all()
 
     def spawn(self, role: str, arguments: Mapping[str, Any], environment: Mapping[str, str], log: Path) -> Child:
@@ -171,21 +216,16 @@ class Nursery:
         with self._request, self._told:
             socket.send_fds(self._channel, [json.dumps(request).encode()], [far_end])
             os.close(far_end)
-            assert self._told.wait_for(lambda: self._pids, PATIENCE), "the zygote does not answer"
-            pid = self._pids.pop()
-        return Child(pid, wire, log, lambda patience: self._code(pid, patience))
+            assert self._told.wait_for(lambda: self._born, PATIENCE), "the zygote does not answer"
+            life = self._born.pop()
+        return Child(life, wire, log)
 
     def wait_any(self, children: Sequence[Child]) -> Child:
         """The first of them to end; it has ended."""
         with self._told:
-            ended = self._told.wait_for(lambda: [child for child in children if child.pid in self._codes], PATIENCE)
+            ended = self._told.wait_for(lambda: [child for child in children if child.has_ended], PATIENCE)
         assert ended, "none of the processes ended"
         return ended[0]
-
-    def _code(self, pid: int, patience: float) -> int:
-        with self._told:
-            assert self._told.wait_for(lambda: pid in self._codes, patience), f"process {pid} did not end"
-            return self._codes[pid]
 
 
 # --- what they leave -------------------------------------------------------------------------------
@@ -306,7 +346,7 @@ class Site:
             pass_fds=[far_end],
         )
         os.close(far_end)
-        child = Child(process.pid, wire, None, process.wait)
+        child = Child(CommandLife(process), wire, None)
         self._children.append(child)
         return child
 
