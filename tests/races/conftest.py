@@ -52,7 +52,7 @@ from trivium.testing import TestClock
 from trivium.testing.faults import pause_at
 from trivium_storage_sqlite.store import SqliteStorage
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 """Seconds after which what a test waits for will not come any more."""
 NEVER = 3600.0
 

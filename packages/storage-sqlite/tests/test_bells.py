@@ -15,7 +15,7 @@ from trivium.model.commit import Ring
 from trivium_storage_sqlite.bells import LONGEST_RING, Bell, Bells, backlog, decode, encode
 from trivium_storage_sqlite.work import Echo
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 OWNER = WorkerId("owner")
 A, B = RunId("a"), RunId("b")
 

@@ -180,7 +180,7 @@ def test_another_program_that_writes_is_waited_for(path: Path, bench: Bench) -> 
         started = threading.Thread(target=bench.start)
         started.start()
         foreign.execute("COMMIT")
-        started.join(10)
+        started.join(30)
 
     assert len(bench.claim()) == 1
 

@@ -41,7 +41,7 @@ from trivium.testing import Pause, TestClock, pause_at
 
 E = TypeVar("E", bound=Event)
 
-PATIENCE = 20.0
+PATIENCE = 30.0
 """Seconds of real time after which what a test waits for has certainly gone wrong."""
 
 

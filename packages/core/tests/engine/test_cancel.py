@@ -86,7 +86,7 @@ async def test_a_thread_is_told_and_nobody_waits_for_it(world):
     @action
     def looks(context: StepContext) -> None:
         began.set()
-        told.wait(10)
+        told.wait(30)
         seen.append(context.cancelled)
         left.set()
 

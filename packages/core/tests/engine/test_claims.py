@@ -165,7 +165,7 @@ async def test_a_run_over_its_limit_waits_for_a_slot_until_a_holder_ends(world):
 
 
 async def waiting_for_a_slot(app, run):
-    with anyio.fail_after(5):
+    with anyio.fail_after(30):
         while (found := await run.run()).status is not RunStatus.WAITING:
             await anyio.lowlevel.checkpoint()
     return found

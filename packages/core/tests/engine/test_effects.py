@@ -351,7 +351,7 @@ async def test_an_effect_that_a_thread_makes_while_the_worker_stops_is_confirmed
     def slow(context: StepContext) -> str:
         def call() -> str:
             began.set()
-            release.wait(10)
+            release.wait(30)
             return outside.pay()
 
         return context.once_blocking("pay", call)
@@ -378,7 +378,7 @@ async def test_a_thread_that_was_given_up_and_asks_for_an_effect_at_the_end_of_i
     @action(name="payer", timeout=30, overlap="allow")
     def slow(context: StepContext) -> str:
         began.set()
-        release.wait(10)
+        release.wait(30)
         try:
             return context.once_blocking("pay", outside.pay)
         finally:
@@ -412,7 +412,7 @@ async def test_an_effect_of_a_thread_that_was_cut_off_by_a_timeout_is_still_conf
     def slow(context: StepContext) -> str:
         def call() -> str:
             began.set()
-            release.wait(10)
+            release.wait(30)
             return outside.pay()
 
         try:

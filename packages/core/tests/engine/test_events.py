@@ -233,7 +233,7 @@ async def test_an_observer_that_blocks_holds_up_nobody(world):
     release = threading.Event()
 
     def slow(event):
-        release.wait(10)
+        release.wait(30)
 
     async with world.app(one, observers=[slow]) as app:
         run = await app.start(steps)

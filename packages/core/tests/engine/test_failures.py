@@ -44,7 +44,7 @@ class Failing(MemoryStorage):
         if name in self.held:
             reached, release = self.held.pop(name)
             reached.set()
-            release.wait(5)
+            release.wait(30)
 
     @override
     def commit(self, batch: Batch) -> BatchResult:
@@ -123,7 +123,7 @@ def our_threads() -> list[str]:
 
 
 async def no_threads() -> None:
-    with anyio.fail_after(3):
+    with anyio.fail_after(30):
         while our_threads():
             await anyio.lowlevel.checkpoint()
 
@@ -211,7 +211,7 @@ async def test_who_waits_in_a_task_of_their_own_is_freed_too(world, failing):
 
         with pytest.raises(StoreError):
             await body()
-        with anyio.fail_after(3):
+        with anyio.fail_after(30):
             await freed.wait()
 
 
@@ -252,7 +252,7 @@ async def test_a_beat_that_finds_the_store_busy_is_left_out(world, failing):
         failing.failing["beat"] = StoreBusy("somebody holds the lock")
         beats = (await app.app.workers())[0].beat
         del failing.failing["beat"]
-        with anyio.fail_after(3):
+        with anyio.fail_after(30):
             while (await app.app.workers())[0].beat <= beats + 1:
                 await anyio.lowlevel.checkpoint()
         await run.signal("go")

@@ -1,6 +1,5 @@
 """Graphs of steps: launched, collected, ended; and what many of them cost."""
 
-
 import anyio
 import anyio.to_thread
 import pytest

@@ -60,7 +60,7 @@ async def test_a_def_step_under_way_finishes_too(world):
     def slow() -> int:
         calls.append(1)
         began.set()
-        release.wait(5)
+        release.wait(30)
         return 1
 
     async def main(context):
@@ -197,7 +197,7 @@ async def test_no_thread_of_ours_is_left(world):
     async with world.app(in_thread, observers=[lambda event: None]) as app:
         await (await app.start(main)).result()
         assert our_threads() - before
-    with anyio.fail_after(2):
+    with anyio.fail_after(30):
         while our_threads() - before:
             await anyio.lowlevel.checkpoint()
 

@@ -210,7 +210,7 @@ class Thread:
             self.most = max(self.most, self.running)
             try:
                 if context.attempt == 1:
-                    self.release.wait(10)
+                    self.release.wait(30)
                 self.cancelled.append(context.cancelled)
                 return context.attempt
             finally:

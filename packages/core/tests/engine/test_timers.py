@@ -16,7 +16,7 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
 
 
 async def eventually(condition) -> None:
-    with anyio.fail_after(5):
+    with anyio.fail_after(30):
         while not condition():
             await anyio.lowlevel.checkpoint()
 

@@ -30,7 +30,7 @@ def opened(limit: int) -> ThreadExecutor:
 
 
 async def eventually(condition) -> None:
-    with anyio.fail_after(5):
+    with anyio.fail_after(30):
         while not condition():
             await anyio.lowlevel.checkpoint()
 
@@ -101,7 +101,7 @@ async def test_no_more_calls_than_the_limit_run_at_once_and_the_others_begin_lat
         with lock:
             running[0] += 1
             most[0] = max(most[0], running[0])
-        release.wait(5)
+        release.wait(30)
         with lock:
             running[0] -= 1
 
@@ -122,7 +122,7 @@ async def test_a_cancelled_call_keeps_its_place_until_its_thread_ends():
 
     def hangs() -> None:
         began.set()
-        release.wait(5)
+        release.wait(30)
 
     executor = opened(1)
     async with anyio.create_task_group() as tasks:
@@ -150,7 +150,7 @@ async def test_a_call_that_is_cancelled_while_it_waits_for_a_place_takes_none():
 
     def hangs() -> None:
         began.set()
-        release.wait(5)
+        release.wait(30)
 
     executor = opened(1)
     async with anyio.create_task_group() as tasks:
@@ -173,7 +173,7 @@ async def test_a_place_that_was_handed_to_a_call_that_is_cancelled_goes_to_the_n
 
     def hangs() -> None:
         began.set()
-        release.wait(5)
+        release.wait(30)
 
     second = anyio.CancelScope()
 

@@ -9,7 +9,7 @@ from anyio.from_thread import start_blocking_portal
 from trivium.clock import SECOND
 from trivium.testing import TestClock
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 
 def test_time_stands_until_it_is_moved():

@@ -11,7 +11,7 @@ import pytest
 from trivium.faults import reach
 from trivium.testing import pause_at, raise_at
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 CHILD = """
 from trivium.faults import reach

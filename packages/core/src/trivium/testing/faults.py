@@ -25,7 +25,7 @@ from trivium.faults import install
 
 Act: TypeAlias = Callable[[], None]
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 """Seconds after which a test that waits for a point has certainly gone wrong."""
 
 
@@ -79,8 +79,8 @@ def _kill() -> None:
 
 
 def _stop() -> None:
-    # To this thread: a signal to the process is delivered to any of its threads, and this one would run on until that one
-    # has stopped all, past the point and perhaps into a transaction.
+    # To this thread: a signal to the process is delivered to any of its threads, and this one would run on until that
+    # one has stopped all, past the point and perhaps into a transaction.
     signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
 
 

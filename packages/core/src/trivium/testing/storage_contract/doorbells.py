@@ -9,7 +9,7 @@ from trivium.model.commit import NewSignal, Ring, RunUnit, SignalUnit, StartUnit
 from trivium.model.runs import Limit
 from trivium.testing.storage_contract.bench import COMPLETED, FAILED, Bench, new_run
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 
 class Doorbells:

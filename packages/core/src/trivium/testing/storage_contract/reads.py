@@ -16,7 +16,7 @@ from trivium.storage.port import Pruned, RunFilter
 from trivium.testing.faults import pause_at, raise_at
 from trivium.testing.storage_contract.bench import COMPLETED, FAILED, Bench, entry, new_run, text
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 
 def listed(bench: Bench, wanted: RunFilter) -> list[RunId]:

@@ -16,7 +16,7 @@ from trivium.testing.clock import TestClock
 from trivium.testing.faults import pause_at
 from trivium.testing.storage_contract.bench import COMPLETED, Bench, MakeStorage, entry, new_run
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 
 class SharedContract:
