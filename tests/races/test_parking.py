@@ -122,7 +122,9 @@ def test_a_child_may_end_in_the_batch_in_which_its_parent_parks(hand, scripts, e
     hand.start(target, parent_id=parent.id, root_id=parent.id)
     (child,) = hand.claim()
     ends = RunUnit(run_id=child.id, epoch=child.epoch, then=End(RunStatus.COMPLETED, output=NULL))
-    parks = RunUnit(run_id=parent.id, epoch=parent.epoch, expect_wake=0, then=Park(WaitReason.CHILD))
+    parks = RunUnit(
+        run_id=parent.id, epoch=parent.epoch, expect_wake=0, then=Park(WaitReason.CHILD, None, (frozenset([child.id]),))
+    )
 
     results = hand.commit(*((ends, parks) if end_first else (parks, ends))).results
 

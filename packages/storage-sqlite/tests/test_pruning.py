@@ -30,7 +30,7 @@ def count(path: Path, table: str) -> int:
 
 
 def everything(path: Path) -> dict[str, int]:
-    tables = "runs journal inbox signal_ids definitions holdings effects notes blobs blob_refs trash"
+    tables = "runs journal inbox signal_ids waits definitions holdings effects notes blobs blob_refs trash"
     return {table: found for table in tables.split() if (found := count(path, table))}
 
 

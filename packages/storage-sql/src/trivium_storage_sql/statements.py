@@ -44,6 +44,7 @@ from trivium_storage_sql.tables import (
     runs,
     signal_ids,
     trash,
+    waits,
     workers,
 )
 
@@ -77,6 +78,7 @@ def statements(flavor: Flavor) -> dict[str, Executable]:
         **_states(flavor),
         **_starts(flavor),
         **_journal(flavor),
+        **_waits(flavor),
         **_limits(flavor),
         **_claims(flavor),
         **_liveness(),
@@ -214,6 +216,30 @@ def _journal(flavor: Flavor) -> dict[str, Executable]:
         "EFFECT_DELETE": delete(effects).where(effects.c.scope == _p("scope"), effects.c.key == _p("key")),
         "BLOB_ADD": flavor.add(blobs),
         "BLOB_REF_ADD": flavor.add(blob_refs),
+    }
+
+
+def _waits(flavor: Flavor) -> dict[str, Executable]:
+    touched = (
+        select(waits.c.run_id, waits.c.number)
+        .where(waits.c.child_id.in_(flavor.members("children")))
+        .distinct()
+        .subquery("touched")
+    )
+    return {
+        # The parent is compared by the caller: as a condition it would lead through all of the parent's children.
+        "UNENDED": select(flavor.together([runs.c.id, runs.c.parent_id])).where(
+            runs.c.id.in_(flavor.members("children")), ~ended(runs.c.status)
+        ),
+        "WAIT_ADD": _insert(waits),
+        "WAITS_FOR": select(flavor.together(touched.columns)).select_from(touched),
+        "WAITS_OVER": delete(waits).where(waits.c.child_id.in_(flavor.members("children"))),
+        "WAITS_LEFT": select(ONE)
+        .select_from(waits)
+        .where(waits.c.run_id == _p("run_id"), waits.c.number == _p("number"))
+        .limit(ONE)
+        .offset(ZERO),
+        "WAITS_DROP": delete(waits).where(waits.c.run_id.in_(flavor.members("run_ids"))),
     }
 
 

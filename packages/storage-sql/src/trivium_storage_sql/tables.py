@@ -136,6 +136,16 @@ signal_ids = Table(
     sqlite_with_rowid=False,
 )
 
+waits = Table(
+    "waits",
+    metadata,
+    Column("run_id", Text, primary_key=True, comment="a parked run"),
+    Column("number", BigInteger, primary_key=True, comment="of one of its groups"),
+    Column("child_id", Text, primary_key=True, comment="a child that has not ended"),
+    sqlite_with_rowid=False,
+)
+_index("waits_child", waits.c.child_id)
+
 definitions = Table(
     "definitions",
     metadata,

@@ -13,6 +13,7 @@ from trivium.model.runs import Definition, Run
 from trivium_storage_sql.rows import Record, definition_of, entry_of, item_of, run_of
 from trivium_storage_sqlite import sql
 from trivium_storage_sqlite.limits import admit, wait_for_slot
+from trivium_storage_sqlite.waits import drop_waits
 from trivium_storage_sqlite.work import Work
 
 _PRIORITY: Final = 8
@@ -28,7 +29,9 @@ def wake_due(work: Work) -> None:
     """Queue the waiting runs whose time has come. Everything must be flushed, and nothing is known afterwards."""
     due = next_due(work)
     if due is not None and due <= work.now:
-        work.echo.queued.update(run_id for (run_id,) in work.connection.execute(sql.WAKE_DUE, (work.now,)).fetchall())
+        woken = [run_id for (run_id,) in work.connection.execute(sql.WAKE_DUE, (work.now,)).fetchall()]
+        drop_waits(work.connection, woken)
+        work.echo.queued.update(woken)
     work.forget()
 
 

@@ -12,7 +12,7 @@ from trivium.model.runs import Cause
 from trivium.model.states import FailureKind, RunStatus
 from trivium_storage_sql.rows import word
 from trivium_storage_sqlite.limits import let_go
-from trivium_storage_sqlite.work import QUEUED, TERMINAL, Row, Work
+from trivium_storage_sqlite.work import QUEUED, TERMINAL, WAITING, Row, Work
 
 _VERBS: Final = {RunStatus.FAILED: "failed", RunStatus.CANCELLED: "was cancelled"}
 
@@ -34,6 +34,7 @@ def _finish(work: Work, row: Row, final: End) -> None:
     """An end, but for the runs below."""
     if row.status == QUEUED:
         work.requeued = True
+    work.leaves_park(row)
     row.status = word(final.status)
     row.owner = row.wait_reason = row.due_at = None
     row.touched = 0  # its end writes all of it
@@ -48,7 +49,10 @@ def _finish(work: Work, row: Row, final: End) -> None:
     parent = None if row.parent_id is None else work.row(row.parent_id)
     if parent is not None and parent.status not in TERMINAL:
         payload = child_end(final.status, final.output, final.error)
-        work.add_item(parent, ItemKind.CHILD_END, row.id, payload, Cause(row.id))
+        work.add_item(parent, ItemKind.CHILD_END, row.id, payload, Cause(row.id), wakes=False)
+        if parent.status == WAITING:
+            work.waits.child_ended(row.id)
+            work.requeued = True
 
 
 def _cancel_below(work: Work, row: Row, reason: str) -> None:

@@ -10,7 +10,7 @@ from trivium_storage_sql.migrating import Migration
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(
         1,
-        "runs, their journals and inboxes, effects, limits, workers, history, blobs",
+        "runs, their journals, inboxes and waits, effects, limits, workers, history, blobs",
         (
             """
             CREATE TABLE blob_refs (
@@ -225,6 +225,17 @@ MIGRATIONS: tuple[Migration, ...] = (
                 run_id TEXT NOT NULL,
                 PRIMARY KEY (run_id)
             ) WITHOUT ROWID
+            """,
+            """
+            CREATE TABLE waits (
+                run_id TEXT NOT NULL,
+                number BIGINT NOT NULL,
+                child_id TEXT NOT NULL,
+                PRIMARY KEY (run_id, number, child_id)
+            ) WITHOUT ROWID
+            """,
+            """
+            CREATE INDEX waits_child ON waits (child_id)
             """,
             """
             CREATE TABLE workers (

@@ -141,6 +141,32 @@ BLOB_ADD: Final = "INSERT OR IGNORE INTO blobs (hash, body) VALUES (?, ?)"
 # hash, holder
 BLOB_REF_ADD: Final = "INSERT OR IGNORE INTO blob_refs (hash, holder) VALUES (?, ?)"
 
+# children
+UNENDED: Final = (
+    "SELECT json_group_array(json_array(runs.id, runs.parent_id)) AS json_group_array_1 FROM runs WHERE runs.id "
+    "IN (SELECT anon_1.value FROM json_each(?) AS anon_1) AND (runs.status NOT IN ('cancelled', 'completed', "
+    "'failed'))"
+)
+
+# run_id, number, child_id
+WAIT_ADD: Final = "INSERT INTO waits (run_id, number, child_id) VALUES (?, ?, ?)"
+
+# children
+WAITS_FOR: Final = (
+    "SELECT json_group_array(json_array(touched.run_id, touched.number)) AS json_group_array_1 FROM (SELECT "
+    "DISTINCT waits.run_id AS run_id, waits.number AS number FROM waits WHERE waits.child_id IN (SELECT "
+    "anon_1.value FROM json_each(?) AS anon_1)) AS touched"
+)
+
+# children
+WAITS_OVER: Final = "DELETE FROM waits WHERE waits.child_id IN (SELECT anon_1.value FROM json_each(?) AS anon_1)"
+
+# run_id, number
+WAITS_LEFT: Final = "SELECT 1 FROM waits WHERE waits.run_id = ? AND waits.number = ? LIMIT 1 OFFSET 0"
+
+# run_ids
+WAITS_DROP: Final = "DELETE FROM waits WHERE waits.run_id IN (SELECT anon_1.value FROM json_each(?) AS anon_1)"
+
 # key, run_id, limit, rank, holder, waiting
 HOLDING_ADD: Final = 'INSERT INTO holdings ("key", run_id, "limit", rank, holder, waiting) VALUES (?, ?, ?, ?, ?, ?)'
 

@@ -76,6 +76,7 @@ def _standing(work: Work, new: NewRun, stored: str) -> Started | None:
 
 
 def _started_before(work: Work, run_id: RunId) -> Started:
+    work.settle()  # a child's end in this batch may have queued it
     row = work.row(run_id)
     if row is None:  # pragma: no cover - it was found in this transaction
         raise LookupError(run_id)

@@ -161,11 +161,35 @@ def _then(work: Work, row: Row, then: Park | Release | End, *, woken: bool) -> N
     elif isinstance(then, Release) or woken:  # woken: the unit signalled its own run, which has something to do at once
         work.queue(row)
     else:
+        _park(work, row, then)
+
+
+def _park(work: Work, row: Row, park: Park) -> None:
+    groups = _unended(work, row, park.children)
+    if not all(groups):  # what it waits for was there before it parked
+        work.queue(row)
+    else:
+        work.waits.add(row.id, groups)
         row.status = WAITING
         row.owner = None
-        row.wait_reason = word(then.reason)
-        row.due_at = then.due_at
+        row.wait_reason = word(park.reason)
+        row.due_at = park.due_at
         work.changed(row)
+
+
+def _unended(work: Work, row: Row, groups: Sequence[frozenset[RunId]]) -> list[list[RunId]]:
+    """The groups, but for what is no child of the run or has ended by now."""
+    left: set[RunId] = set()
+    unknown: list[RunId] = []
+    for child in set[RunId]().union(*groups):
+        found = work.rows.get(child)
+        if found is None:
+            unknown.append(child)
+        elif found.parent_id == row.id and found.status not in TERMINAL:
+            left.add(child)
+    if unknown:
+        left |= work.waits.unended(row.id, unknown)
+    return [[child for child in group if child in left] for group in groups]
 
 
 def _change_effect(work: Work, unit: RunUnit, change: EffectChange) -> None:

@@ -25,6 +25,7 @@ from trivium_storage_sql.blobs import needs_blob, reference
 from trivium_storage_sql.rows import Record, item_row
 from trivium_storage_sqlite import sql
 from trivium_storage_sqlite.bulk import write_rows
+from trivium_storage_sqlite.waits import Waits
 
 RUNNING: Final = "running"
 QUEUED: Final = "queued"
@@ -164,6 +165,7 @@ class Work:
         "rows",
         "tops",
         "touched",
+        "waits",
         "workers",
     )
 
@@ -194,6 +196,7 @@ class Work:
         self.notes: list[Record] = []
         self.ends: list[tuple[Row, str | None, str | None]] = []
         self.touched: list[Row] = []
+        self.waits = Waits(self.connection)
 
     # --- runs ------------------------------------------------------------------------------------
 
@@ -259,19 +262,35 @@ class Work:
 
     def queue(self, row: Row) -> None:
         """Make a run claimable."""
+        self.leaves_park(row)
         row.status = QUEUED
         self.requeued = True
         row.owner = row.wait_reason = row.due_at = None
         self.changed(row)
         self.echo.queued.add(row.id)
 
-    def add_item(self, row: Row, kind: ItemKind, name: str, payload: JsonText, cause: Cause | None) -> None:
+    def leaves_park(self, row: Row) -> None:
+        """Said before a run's state changes: if it was parked, it waits for no child any more."""
+        if row.status == WAITING and row.first_claimed_at is not None:
+            self.waits.drop(row.id)
+
+    def settle(self) -> None:
+        """Queue the parked runs of which a group has become empty. Whoever tells a run's state has this done first."""
+        for run_id in self.waits.settle():
+            row = self.row(run_id)
+            if row is not None and row.status == WAITING:
+                self.queue(row)
+        self.waits.write_dropped()
+
+    def add_item(
+        self, row: Row, kind: ItemKind, name: str, payload: JsonText, cause: Cause | None, *, wakes: bool = True
+    ) -> None:
         """Put something into a run's inbox and wake it. A run that no driver has begun yet only keeps it."""
         row.wake_seq = seq = row.wake_seq + 1
         self.items.append(item_row(row.id, seq, kind, name, self.stored(payload, row.id), cause, self.now))
         if row.owner is not None:
             self.echo.inbox[row.owner].add(row.id)
-        elif row.status == WAITING and row.first_claimed_at is not None and row.wait_reason != SLOT:
+        elif wakes and row.status == WAITING and row.first_claimed_at is not None and row.wait_reason != SLOT:
             self.queue(row)
             return
         if not row.touched:
@@ -327,6 +346,7 @@ class Work:
         """Write everything."""
         many = self.connection.executemany
         self.write_added()
+        self.settle()
         if self.entries:
             write_rows(self.connection, sql.ENTRY_PUT, self.entries)
             self.entries = []

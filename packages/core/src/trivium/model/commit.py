@@ -22,13 +22,14 @@ from trivium.model.states import RunStatus, WaitReason
 
 @dataclass(frozen=True, slots=True)
 class Park:
-    """The run leaves memory: `waiting`, without an owner, until its inbox or its timer wakes it."""
+    """The run leaves memory: `waiting`, without an owner, until a signal, a cancel, its time or its children wake it."""
 
     reason: WaitReason
     due_at: Micros | None = None
     children: tuple[frozenset[RunId], ...] = ()
-    """Groups of children: the end that empties one of them, as the last of its children to end, wakes the run. Other
-    ends only come into its inbox."""
+    """Groups of the run's own children: the end that empties one of them, as the last of its children to end, wakes the
+    run. Other ends only come into its inbox, and without groups none of them wakes it. What has ended already, or is no
+    child of the run, is left out; with a group that is empty then the run is `queued` at once."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,7 +167,13 @@ class Storage(ABC):
         `waiting` without an owner (without `expect_wake`: `Refused(Conflict)`), `Release` makes it `queued` without an
         owner under the same epoch, `End` is an end (to a state that is not terminal: `Refused(MoveNotAllowed)`). A
         unit that signals its own run gets an item like everybody; with `Park` it leaves the run `queued`, with `End`
-        the item goes or stays as others do. Runs that the unit starts count as started before its `End`.
+        the item goes or stays as others do. Runs that the unit starts count as started before its `Park` or `End`.
+
+        **Park for children.** Of each of `Park.children`'s groups, those count that are children of the run (by
+        parent) and have not ended; if a group has none, the run does not park but becomes `queued`. Else they are
+        waited for until the run is not `waiting` any more, by whatever. The end of one takes it out of its groups for
+        good, also if it is retried. The cost of an end does not grow with the number of its siblings, but by the
+        logarithm of an index.
 
         **StartUnit / starts.** The run is inserted `queued` (or, with `claim_by`, `running` under epoch 1, see
         `NewRun`; with `not_before` in the future, `waiting` for `timer` with that `due_at`) with epoch, generation and
@@ -202,8 +208,9 @@ class Storage(ABC):
         **An end** is the same wherever it comes from: state, output or error and `finished_at` are set, the owner and
         the limits' holdings go. As `completed`, the whole inbox goes; as `failed` or `cancelled`, ends of children and
         cancels go, and signals stay for the run's next generation: they were accepted, and nobody took them. A parent
-        that is not terminal gets a `child_end` item (`inbox.child_end` makes its payload; its cause is the child) and
-        is woken as by a signal. Runs that wait (`slot`) for a key of which a holding was freed are claimable again:
+        that is not terminal gets a `child_end` item (`inbox.child_end` makes its payload; its cause is the child),
+        and `wake_seq` + 1; where it is `waiting`, it becomes `queued` if this was the last child of one of the groups
+        that it parked for, and only then. Runs that wait (`slot`) for a key of which a holding was freed are claimable again:
         `queued`, at the latest when a claim that serves them looks. For `failed` and `cancelled`, the runs below it
         that have not ended are cancelled as by a `CancelUnit`.
 

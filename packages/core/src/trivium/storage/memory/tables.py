@@ -6,7 +6,7 @@ A run's place in the indexes follows from its record alone, so all of them are k
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias, TypeVar
 
@@ -38,6 +38,8 @@ class Row:
     limits: tuple[Limit, ...]
     journal: dict[int, Entry] = field(default_factory=dict)
     inbox: dict[int, Item] = field(default_factory=dict)
+    waits: dict[RunId, list[set[RunId]]] = field(default_factory=dict)
+    """By child that a parked run waits for: the groups that it is in."""
     signal_ids: set[str] = field(default_factory=set)
     notes: list[Note] = field(default_factory=list)
 
@@ -126,6 +128,8 @@ class Tables:
 
     def queue(self, row: Row, run: Run, echo: Echo) -> None:
         """Replace a run's record with `run`, made claimable. Can be rolled back."""
+        if row.waits:
+            self.wait_for(row, ())
         self.put(row, replace(run, status=RunStatus.QUEUED, owner=None, wait_reason=None, due_at=None))
         echo.queued.add(run.id)
 
@@ -200,6 +204,8 @@ class Tables:
         name: str,
         payload: JsonText = NULL,
         cause: Cause | None = None,
+        *,
+        wakes: bool = True,
     ) -> None:
         """Put something into a run's inbox, raise its `wake_seq`, and wake it. Can be rolled back."""
         seq = row.run.wake_seq + 1
@@ -208,12 +214,32 @@ class Tables:
             seq=seq, run_id=run.id, kind=kind, name=name, payload=payload, cause=cause, created_at=now
         )
         self._undo.append(lambda: row.inbox.pop(seq))
-        if run.status is RunStatus.WAITING and run.first_claimed_at is not None:
+        if wakes and run.status is RunStatus.WAITING and run.first_claimed_at is not None:
             self.queue(row, run, echo)
         else:
             self.put(row, run)
         if run.owner is not None:
             echo.inbox[run.owner].add(run.id)
+
+    def wait_for(self, row: Row, groups: Iterable[set[RunId]]) -> None:
+        """Wait for these groups of children, and for no others any more. Can be rolled back."""
+        old = row.waits
+        row.waits = {}
+        for group in groups:
+            for child in group:
+                row.waits.setdefault(child, []).append(group)
+        self._undo.append(lambda: self._set_waits(row, old))
+
+    def _set_waits(self, row: Row, waits: dict[RunId, list[set[RunId]]]) -> None:
+        row.waits = waits
+
+    def empties_group(self, row: Row, child: RunId) -> bool:
+        """Take an ended child out of the groups that a run waits for; whether one is empty now. Not rolled back: only
+        what is sure to be applied says so."""
+        groups = row.waits.pop(child, ())
+        for group in groups:
+            group.discard(child)
+        return not all(groups)
 
     def remember_signal(self, row: Row, signal_id: str) -> None:
         """Know this id again. Can be rolled back."""

@@ -132,8 +132,13 @@ def _then(tx: Transaction, row: Row, then: Park | Release | End | None, *, woken
             pass
         case Park() if woken:  # the unit signalled its own run: there is something to do at once
             tx.tables.queue(row, run, tx.echo)
-        case Park(reason, due_at):
+        case Park(reason, due_at, children):
+            groups = _unended(tx.tables, run.id, children)
+            if not all(groups):  # what it waits for was there before it parked
+                tx.tables.queue(row, run, tx.echo)
+                return
             check_run_move(run.status, RunStatus.WAITING)
+            tx.tables.wait_for(row, groups)
             tx.tables.put(row, replace(run, status=RunStatus.WAITING, owner=None, wait_reason=reason, due_at=due_at))
         case Release():
             tx.tables.queue(row, run, tx.echo)
@@ -141,6 +146,16 @@ def _then(tx: Transaction, row: Row, then: Park | Release | End | None, *, woken
             _end(tx, row, then)
         case _:
             assert_never(then)
+
+
+def _unended(tables: Tables, run_id: RunId, groups: Sequence[frozenset[RunId]]) -> list[set[RunId]]:
+    """The groups, but for what is no child of the run or has ended by now."""
+
+    def waits_for(child: RunId) -> bool:
+        row = tables.rows.get(child)
+        return row is not None and row.run.parent_id == run_id and not row.run.status.terminal
+
+    return [set(filter(waits_for, group)) for group in groups]
 
 
 def _change_effect(tx: Transaction, unit: RunUnit, change: EffectChange) -> None:
@@ -289,6 +304,7 @@ def _finish(tx: Transaction, row: Row, end: End) -> None:
     gone = frozenset(ItemKind) if end.status is RunStatus.COMPLETED else OF_ONE_GENERATION
     for seq in [seq for seq, item in row.inbox.items() if item.kind in gone]:
         del row.inbox[seq]
+    tables.wait_for(row, ())
     tx.echo.ended.add(run.id)
     for key in tables.let_go(row):
         for waiter in sorted(tables.slot_waiters.get(key, ())):
@@ -296,7 +312,8 @@ def _finish(tx: Transaction, row: Row, end: End) -> None:
     parent = tables.rows.get(run.parent_id) if run.parent_id is not None else None
     if parent is not None and not parent.run.status.terminal:
         payload = child_end(end.status, end.output, end.error)
-        tables.add_item(parent, tx.echo, tx.now, ItemKind.CHILD_END, run.id, payload, Cause(run.id))
+        wakes = tables.empties_group(parent, run.id)
+        tables.add_item(parent, tx.echo, tx.now, ItemKind.CHILD_END, run.id, payload, Cause(run.id), wakes=wakes)
 
 
 def _cancel_unit(tx: Transaction, unit: CancelUnit) -> Applied:

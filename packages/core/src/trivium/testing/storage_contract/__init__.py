@@ -52,6 +52,7 @@ pytest.register_assert_rewrite(
             "sharing",
             "signals",
             "starts",
+            "waits",
             "workers",
         )
     )

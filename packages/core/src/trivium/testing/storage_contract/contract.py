@@ -23,6 +23,7 @@ from trivium.testing.storage_contract.retries import Retries
 from trivium.testing.storage_contract.sharing import SharedContract
 from trivium.testing.storage_contract.signals import Signals
 from trivium.testing.storage_contract.starts import Starts
+from trivium.testing.storage_contract.waits import Waits
 from trivium.testing.storage_contract.workers import Workers
 
 
@@ -31,6 +32,7 @@ class StorageContract(
     Journals,
     Signals,
     Ends,
+    Waits,
     Cancels,
     Retries,
     Claims,

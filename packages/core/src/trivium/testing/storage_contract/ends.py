@@ -77,16 +77,6 @@ class Ends:
             "error": None if end.error is None else end.error.to_json(),
         }
 
-    def test_a_childs_end_wakes_a_parked_parent(self, bench: Bench) -> None:
-        parent = bench.running()
-        bench.spawn(parent, new_run(parent=parent))
-        bench.park(parent, WaitReason.CHILD)
-        child = bench.claim_one()
-
-        bench.end(child)
-
-        assert bench.status(parent.id) is RunStatus.QUEUED
-
     def test_a_parent_does_not_park_past_its_childs_end(self, bench: Bench) -> None:
         parent = bench.running()
         bench.spawn(parent, new_run(parent=parent))
@@ -99,18 +89,6 @@ class Ends:
 
         assert results[1] == Woken(1)
         assert bench.status(parent.id) is RunStatus.RUNNING
-
-    def test_a_childs_end_after_its_parents_park_in_the_same_batch_wakes_the_parent(self, bench: Bench) -> None:
-        parent = bench.running()
-        bench.spawn(parent, new_run(parent=parent))
-        child = bench.claim_one()
-
-        bench.commit(
-            RunUnit(run_id=parent.id, epoch=1, expect_wake=0, then=Park(WaitReason.CHILD)),
-            RunUnit(run_id=child.id, epoch=1, then=COMPLETED),
-        )
-
-        assert bench.status(parent.id) is RunStatus.QUEUED
 
     def test_many_childrens_ends_in_one_batch_all_arrive_in_order(self, bench: Bench) -> None:
         parent = bench.running()

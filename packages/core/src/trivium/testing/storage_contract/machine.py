@@ -197,16 +197,58 @@ class StorageMachine(RuleBasedStateMachine):
         drift=st.sampled_from([0, 0, 0, 1]),
         unseen=st.sampled_from([0, 0, 1]),
         delay=st.sampled_from([None, 0, 5]),
+        groups=st.lists(st.lists(picks, max_size=3), max_size=2),
     )
-    def park(self, pick: int, drift: int, unseen: int, delay: int | None) -> None:
+    def park(self, pick: int, drift: int, unseen: int, delay: int | None, groups: list[list[int]]) -> None:
         run_id = self._owned(pick)
         due_at = None if delay is None else Micros(self.clock.now() + delay * 1_000_000)
         wake = self.model.runs[run_id].wake - unseen
         self._add(
             RunUnit(
-                run_id=run_id, epoch=self._epoch(run_id, drift), expect_wake=wake, then=Park(WaitReason.SIGNAL, due_at)
+                run_id=run_id,
+                epoch=self._epoch(run_id, drift),
+                expect_wake=wake,
+                then=Park(WaitReason.SIGNAL, due_at, self._groups(run_id, groups)),
             )
         )
+
+    @somebody_owns_a_run
+    @rule(pick=picks, count=st.integers(1, 4), split=st.integers(0, 2), ended=st.integers(0, 4))
+    def start_children_and_park_for_them(self, pick: int, count: int, split: int, ended: int) -> None:
+        """In two groups, or in one; some of the children end at once."""
+        run_id = self._owned(pick)
+        above = self.model.runs[run_id]
+        children = [
+            NewRun(
+                id=new_run_id(),
+                target="child",
+                definition=DEFINITION,
+                parent_id=run_id,
+                root_id=above.root,
+                claim_by=above.owner,
+            )
+            for _ in range(count)
+        ]
+        ids = [child.id for child in children]
+        groups = tuple(frozenset(group) for group in (ids[:split], ids[split:]) if group)
+        self._add(
+            RunUnit(
+                run_id=run_id,
+                epoch=self._epoch(run_id, 0),
+                expect_wake=above.wake,
+                starts=children,
+                then=Park(WaitReason.CHILD, children=groups),
+            )
+        )
+        for child in ids[:ended]:
+            self._add(RunUnit(run_id=child, epoch=1, then=COMPLETED))
+
+    @precondition(lambda self: bool(self._awaited()))
+    @rule(pick=picks, many=st.integers(1, 3), end=st.sampled_from([COMPLETED, FAILED]))
+    def end_children_of_parked_runs(self, pick: int, many: int, end: End) -> None:
+        awaited = self._awaited()
+        for run_id in awaited[pick % len(awaited) :][:many]:
+            self._add(RunUnit(run_id=run_id, epoch=self._epoch(run_id, 0), then=end))
 
     @somebody_owns_a_run
     @rule(pick=picks)
@@ -419,6 +461,22 @@ class StorageMachine(RuleBasedStateMachine):
         """A run that has an owner, or any if none has."""
         owned = [run_id for run_id, run in self.model.runs.items() if run.owner is not None]
         return owned[pick % len(owned)] if owned else self._id(pick)
+
+    def _groups(self, run_id: RunId, wanted: list[list[int]]) -> tuple[frozenset[RunId], ...]:
+        """Groups of the run's children, or of any runs if it has none."""
+        family = [each for each, run in self.model.runs.items() if run.new.parent_id == run_id] or list(self.model.runs)
+        return tuple(frozenset(family[pick % len(family)] for pick in group) for group in wanted)
+
+    def _awaited(self) -> list[RunId]:
+        """Owned children of parked runs."""
+        runs = self.model.runs
+        return [
+            run_id
+            for run_id, run in runs.items()
+            if run.owner is not None
+            and run.new.parent_id in runs
+            and runs[run.new.parent_id].status is RunStatus.WAITING
+        ]
 
     def _worker(self, pick: int) -> WorkerId:
         """Any worker that ever came."""

@@ -6,7 +6,7 @@ and does not tell a `queued` run with limits from one that waits for a `slot`: w
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 
@@ -59,12 +59,19 @@ class Sketch:
     end: End | None = None
     inbox: dict[int, tuple[str, str]] = field(default_factory=dict)
     ids: set[str] = field(default_factory=set)
+    groups: list[set[RunId]] = field(default_factory=list)
+    """Of unended children, as it parked; they mean something while it is `waiting`."""
     journal: dict[int, Entry] = field(default_factory=dict)
     holds: set[str] = field(default_factory=set)
 
     def copy(self) -> Sketch:
         return replace(
-            self, inbox=dict(self.inbox), ids=set(self.ids), journal=dict(self.journal), holds=set(self.holds)
+            self,
+            inbox=dict(self.inbox),
+            ids=set(self.ids),
+            groups=[set(group) for group in self.groups],
+            journal=dict(self.journal),
+            holds=set(self.holds),
         )
 
     @property
@@ -148,7 +155,8 @@ class Model:
         if unit.shows_progress:
             run.losses = 0
         match unit.then:
-            case Park(reason, due) if run.wake == seen:
+            case Park(reason, due, groups) if run.wake == seen and all(self._unended_of(unit.run_id, groups)):
+                run.groups = self._unended_of(unit.run_id, groups)
                 run.status, run.reason, run.due, run.owner = RunStatus.WAITING, reason, due, None
             case Park() | Release():
                 run.status, run.owner = RunStatus.QUEUED, None
@@ -246,16 +254,20 @@ class Model:
             raise Refusal
         return run
 
+    def _unended_of(self, run_id: RunId, groups: Iterable[frozenset[RunId]]) -> list[set[RunId]]:
+        unended = {child for child, run in self.runs.items() if run.new.parent_id == run_id and run.status not in ENDED}
+        return [unended & group for group in groups]
+
     def _below(self, run_id: RunId) -> Iterator[RunId]:
         for child in sorted(child for child, run in self.runs.items() if run.new.parent_id == run_id):
             yield child
             yield from self._below(child)
 
-    def _put(self, run_id: RunId, kind: str, name: str) -> None:
+    def _put(self, run_id: RunId, kind: str, name: str, *, wakes: bool = True) -> None:
         run = self.runs[run_id]
         run.wake += 1
         run.inbox[run.wake] = (kind, name)
-        if run.status is RunStatus.WAITING and run.claimed is not None:
+        if wakes and run.status is RunStatus.WAITING and run.claimed is not None:
             run.status, run.reason, run.due = RunStatus.QUEUED, None, None
 
     def _cancel(self, run_id: RunId) -> None:
@@ -278,7 +290,10 @@ class Model:
         run.holds = set()
         parent = run.new.parent_id
         if parent in self.runs and self.runs[parent].status not in ENDED:
-            self._put(parent, "child_end", run_id)
+            groups = self.runs[parent].groups
+            wakes = {run_id} in groups
+            self.runs[parent].groups = [group - {run_id} for group in groups]
+            self._put(parent, "child_end", run_id, wakes=wakes)
 
     # --- claims ----------------------------------------------------------------------------------
 
