@@ -16,10 +16,9 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -468,12 +467,3 @@ def check_completed(snapshot: Snapshot) -> None:
     ]
     assert not others, f"not completed: {others}"
     assert snapshot.unconsumed == 0
-
-
-@contextmanager
-def within(seconds: float) -> Iterator[Callable[[], float]]:
-    """The block takes less; the time so far can be asked for."""
-    began = time.monotonic()
-    yield lambda: time.monotonic() - began
-    taken = time.monotonic() - began
-    assert taken < seconds, f"it took {taken:.2f} s"
