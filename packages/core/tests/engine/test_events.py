@@ -3,6 +3,7 @@
 import threading
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 
 from trivium.model.events import (
@@ -17,6 +18,7 @@ from trivium.model.events import (
 from trivium.model.policies import Retry
 from trivium.model.states import RunStatus, StepStatus
 from trivium.registry import action
+from trivium.testing import calls_counted
 
 
 @action
@@ -182,7 +184,7 @@ async def test_observers_get_every_event_on_a_thread_of_their_own(world):
         run = await app.start(steps)
         await run.signal("go")
         await run.result()
-        await anyio.to_thread.run_sync(ended.wait, 5)
+        await anyio.to_thread.run_sync(ended.wait, 30)
 
     assert {name for _, name in seen} == {"trivium-observers"}
     assert [kind for kind, _ in seen][-1] is RunEnded
@@ -204,7 +206,7 @@ async def test_an_observer_that_raises_disturbs_nobody(world, caplog):
         run = await app.start(steps)
         await run.signal("go")
         assert await run.result() == "done"
-        await anyio.to_thread.run_sync(ended.wait, 5)
+        await anyio.to_thread.run_sync(ended.wait, 30)
 
     assert RunEnded in seen
     assert "an observer's own" in caplog.text
@@ -226,7 +228,7 @@ async def test_an_observer_that_exits_disturbs_nobody(world):
         run = await app.start(steps)
         await run.signal("go")
         assert await run.result() == "done"
-        assert await anyio.to_thread.run_sync(ended.wait, 5)
+        assert await anyio.to_thread.run_sync(ended.wait, 30)
 
 
 async def test_an_observer_that_blocks_holds_up_nobody(world):
@@ -248,6 +250,29 @@ async def test_a_lost_run_is_told_as_lost(world):
         await app.idle(run)
         app.engine.worker.driven[run.id].lose()
         assert (await app.heard(RunReleased, run)).lost is True
+
+
+async def test_who_follows_a_run_that_is_driven_here_waits_without_looking_again_and_again(world):
+    async def follow(run):
+        async for _ in run.events():
+            pass
+
+    async def calls_of_some_turns():
+        with calls_counted() as calls:
+            for _ in range(200):
+                await anyio.lowlevel.checkpoint()
+        return calls.count
+
+    async with world.app(one, park_after=1000) as app, anyio.create_task_group() as tasks:
+        run = await app.start(steps)
+        await app.idle(run)
+        alone = await calls_of_some_turns()
+        tasks.start_soon(follow, run)
+        await calls_of_some_turns()  # the first look is over
+        followed = await calls_of_some_turns()
+        await run.signal("go")
+
+    assert followed < 2 * alone
 
 
 async def test_the_events_of_a_run_that_ends_while_nobody_drives_it_end_too(world):

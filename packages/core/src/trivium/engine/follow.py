@@ -42,6 +42,8 @@ async def follow(engine: Engine, run_id: RunId) -> AsyncIterator[Event]:
                 for found in told.from_store(run, entries):
                     patience = PATIENCE
                     yield found
+            else:  # it has been claimed meanwhile, and all that happens to it comes by itself
+                patience = max(PATIENCE, patience)
     finally:
         engine.watches.remove(run_id, watch)
         subscription.close()
