@@ -105,8 +105,9 @@ class Seen:
 class Seat:
     """An app whose event loop has a thread of its own; its methods are called from the test's, and block."""
 
-    def __init__(self, app: Trivium, seen: Seen, backend: str) -> None:
+    def __init__(self, app: Trivium, seen: Seen, backend: str, *, waits_until_idle: bool) -> None:
         self.app = app
+        self._waits_until_idle = waits_until_idle
         self.seen = seen
         self._backend = backend
         self._stack = ExitStack()
@@ -116,7 +117,8 @@ class Seat:
         with pause_at("engine.before_wait") as idle:
             self.portal = self._stack.enter_context(start_blocking_portal(self._backend))
             self._stack.enter_context(self.portal.wrap_async_context_manager(self.app))
-            idle.wait_reached()
+            if self._waits_until_idle:
+                idle.wait_reached()
         return self
 
     def __exit__(self, *error: Any) -> None:
@@ -368,7 +370,7 @@ def seat(store_and_backend: tuple[Store, str], scripts: Any, stack: ExitStack) -
     """Opens an app on the store: no second look, and no parking unless `park_after` says so."""
     store, backend = store_and_backend
 
-    def open_seat(*actions: Callable[..., Any], **settings: Any) -> Seat:
+    def open_seat(*actions: Callable[..., Any], waits_until_idle: bool = True, **settings: Any) -> Seat:
         seen = Seen()
         scheme = store.url.partition(":")[0]
         app = Trivium(
@@ -381,7 +383,7 @@ def seat(store_and_backend: tuple[Store, str], scripts: Any, stack: ExitStack) -
                 **{"park_after": NEVER, "shutdown_grace": 5.0, "queues": frozenset({"default"}), **settings}
             ),
         )
-        return stack.enter_context(Seat(app, seen, backend))
+        return stack.enter_context(Seat(app, seen, backend, waits_until_idle=waits_until_idle))
 
     return open_seat
 

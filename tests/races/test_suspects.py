@@ -65,6 +65,35 @@ def test_a_suspect_does_not_wait_for_a_worker_that_is_idle(seat, hand, scripts):
     assert seat.sent(RunClaimed, run_id) == 1
 
 
+def test_what_comes_while_a_suspect_is_driven_is_claimed_as_soon_as_it_is_gone(seat, hand, scripts, gate):
+    def work() -> None:
+        gate.pass_through()
+
+    @scripts()
+    async def harmless(context):
+        await context.step("one", work)
+
+    @scripts()
+    async def other(context):
+        return 1
+
+    run_id = hand.start(harmless)
+    for _ in range(2):
+        mortal = hand.worker("mortal")
+        hand.claim(mortal)
+        hand.bury(mortal)
+    seat = seat(work, waits_until_idle=False)
+    gate.wait_reached()
+    behind = hand.start(other)
+    seat.settle()
+    alone = hand.status(behind)
+    gate.open()
+
+    assert seat.end(run_id).status is RunStatus.COMPLETED
+    assert seat.end(behind).output == "1"
+    assert alone is RunStatus.QUEUED
+
+
 def test_that_a_step_has_started_is_no_progress(seat, hand, scripts, gate):
     """A step that kills its worker after a second is written down as started; that must not clear its run."""
 

@@ -263,7 +263,7 @@ class Worker(Host):
             if not self._drives:
                 self._solo = False
                 self._drained.set()
-                if self._suspect_next:
+                if self._suspect_next or self._backlog:
                     self._claim()
 
     def _give_slot(self, drive: Drive) -> None:
