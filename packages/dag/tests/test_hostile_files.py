@@ -23,48 +23,48 @@ def bomb(levels: int = 12, width: int = 9) -> bytes:
 
 
 STOPPED = {
-    "a megabyte of [": repeated("["),
-    "a megabyte of {": repeated("{"),
-    "a megabyte of [ in a step": b"trivium: 1\nsteps: " + repeated("["),
-    "nested one a line": repeated("[\n"),
-    "a megabyte of {a: ": repeated("{a: "),
-    "a megabyte of - ": repeated("- "),
-    "a megabyte of ? ": repeated("? "),
-    "a megabyte of a: ": repeated("a: "),
-    "a megabyte of &a ": repeated("&a "),
-    "a megabyte of *a ": repeated("*a "),
-    "a megabyte of !": repeated("!"),
-    "a megabyte of :": repeated(":"),
-    "a megabyte of ,": repeated(","),
-    "a megabyte of %": repeated("%"),
-    "a megabyte of documents": repeated("---\n"),
-    "a megabyte of tabs": repeated("\t"),
-    "deep blocks": b"".join(b" " * depth + b"a:\n" for depth in range(1400)),
-    "an alias bomb": bomb(),
-    "an alias of itself": b"a: &a [*a]",
-    "many aliases": b"a: &a 1\nb: [" + b"*a," * 200_000 + b"]",
-    "a scalar of 30 MB": b"a: " + b"x" * 30 * MEGABYTE,
-    "a quoted scalar that does not end": b"a: '" + b"x" * 10 * MEGABYTE,
-    "over the size": b"#" * 65 * MEGABYTE,
-    "NUL bytes": b"trivium: 1\0",
-    "only NUL bytes": b"\0" * MEGABYTE,
-    "other control characters": b"a: \x07",
-    "invalid UTF-8": b"a: \xff\xfe",
-    "a surrogate in UTF-8": b"a: \xed\xa0\x80",
-    "UTF-16": "trivium: 1".encode("utf-16"),
-    "random bytes": bytes(range(256)) * 64,
-    "a Python object": b"!!python/object/apply:os.system ['true']",
-    "a tag of one's own": b"trivium: !one 1",
-    "a standard tag": b"trivium: !!str 1",
-    "a merge key": b"a: &a {b: 1}\nc: {<<: *a}",
-    "a tab as indentation": b"a:\n\tb: 1",
-    "a key of 5 MB": b"? " + b"k" * 5 * MEGABYTE + b"\n: 1",
-    "an unclosed reference": b"trivium: 1\nsteps: [{id: a, uses: b, with: {x: '" + b"${{ " * 250_000 + b"'}}]",
-    "many wrong references": b"trivium: 1\nsteps: [{id: a, uses: b, with: {x: '" + b"${{ a.b }} " * 90_000 + b"'}}]",
-    "a reference without end": b"trivium: 1\nsteps: [{id: a, uses: b, with: {x: '${{ steps" + b".a" * 500_000 + b"'}}]",
-    "a long duration": b"trivium: 1\ntimeout: " + b"1h" * 500_000 + b"\nsteps: [{id: a, uses: b}]",
-    "an empty file": b"",
-    "only comments": repeated("# x\n"),
+    "a megabyte of [": lambda: repeated("["),
+    "a megabyte of {": lambda: repeated("{"),
+    "a megabyte of [ in a step": lambda: b"trivium: 1\nsteps: " + repeated("["),
+    "nested one a line": lambda: repeated("[\n"),
+    "a megabyte of {a: ": lambda: repeated("{a: "),
+    "a megabyte of - ": lambda: repeated("- "),
+    "a megabyte of ? ": lambda: repeated("? "),
+    "a megabyte of a: ": lambda: repeated("a: "),
+    "a megabyte of &a ": lambda: repeated("&a "),
+    "a megabyte of *a ": lambda: repeated("*a "),
+    "a megabyte of !": lambda: repeated("!"),
+    "a megabyte of :": lambda: repeated(":"),
+    "a megabyte of ,": lambda: repeated(","),
+    "a megabyte of %": lambda: repeated("%"),
+    "a megabyte of documents": lambda: repeated("---\n"),
+    "a megabyte of tabs": lambda: repeated("\t"),
+    "deep blocks": lambda: b"".join(b" " * depth + b"a:\n" for depth in range(1400)),
+    "an alias bomb": lambda: bomb(),
+    "an alias of itself": lambda: b"a: &a [*a]",
+    "many aliases": lambda: b"a: &a 1\nb: [" + b"*a," * 200_000 + b"]",
+    "a scalar of 30 MB": lambda: b"a: " + b"x" * 30 * MEGABYTE,
+    "a quoted scalar that does not end": lambda: b"a: '" + b"x" * 10 * MEGABYTE,
+    "over the size": lambda: b"#" * 65 * MEGABYTE,
+    "NUL bytes": lambda: b"trivium: 1\0",
+    "only NUL bytes": lambda: b"\0" * MEGABYTE,
+    "other control characters": lambda: b"a: \x07",
+    "invalid UTF-8": lambda: b"a: \xff\xfe",
+    "a surrogate in UTF-8": lambda: b"a: \xed\xa0\x80",
+    "UTF-16": lambda: "trivium: 1".encode("utf-16"),
+    "random bytes": lambda: bytes(range(256)) * 64,
+    "a Python object": lambda: b"!!python/object/apply:os.system ['true']",
+    "a tag of one's own": lambda: b"trivium: !one 1",
+    "a standard tag": lambda: b"trivium: !!str 1",
+    "a merge key": lambda: b"a: &a {b: 1}\nc: {<<: *a}",
+    "a tab as indentation": lambda: b"a:\n\tb: 1",
+    "a key of 5 MB": lambda: b"? " + b"k" * 5 * MEGABYTE + b"\n: 1",
+    "an unclosed reference": lambda: b"trivium: 1\nsteps: [{id: a, uses: b, with: {x: '" + b"${{ " * 250_000 + b"'}}]",
+    "many wrong references": lambda: b"trivium: 1\nsteps: [{id: a, uses: b, with: {x: '" + b"${{ a.b }} " * 90_000 + b"'}}]",
+    "a reference without end": lambda: b"trivium: 1\nsteps: [{id: a, uses: b, with: {x: '${{ steps" + b".a" * 500_000 + b"'}}]",
+    "a long duration": lambda: b"trivium: 1\ntimeout: " + b"1h" * 500_000 + b"\nsteps: [{id: a, uses: b}]",
+    "an empty file": lambda: b"",
+    "only comments": lambda: repeated("# x\n"),
 }  # fmt: skip
 
 READ_WHOLLY = {
@@ -80,12 +80,12 @@ READ_WHOLLY = {
 }
 
 STOPPED_JSON = {
-    "a megabyte of [": repeated("["),
-    'a megabyte of {"a":': repeated('{"a":'),
-    "a number of a megabyte": b'{"a": ' + b"1" * MEGABYTE + b"}",
-    "a lone surrogate": b'{"a": "\\ud83d"}',
-    "NaN": b'{"a": NaN}',
-    "nested to the limit": b"[" * 500 + b"]" * 500,
+    "a megabyte of [": lambda: repeated("["),
+    'a megabyte of {"a":': lambda: repeated('{"a":'),
+    "a number of a megabyte": lambda: b'{"a": ' + b"1" * MEGABYTE + b"}",
+    "a lone surrogate": lambda: b'{"a": "\\ud83d"}',
+    "NaN": lambda: b'{"a": NaN}',
+    "nested to the limit": lambda: b"[" * 500 + b"]" * 500,
 }
 
 
@@ -104,8 +104,10 @@ def loaded_once():
 
 @pytest.mark.parametrize("name", STOPPED)
 def test_hostile_yaml_is_refused_before_it_hurts(name):
+    data = STOPPED[name]()
+
     with calls_counted() as calls, pytest.raises(DefinitionError) as raised:
-        load_bytes(STOPPED[name], "flow.yaml")
+        load_bytes(data, "flow.yaml")
 
     assert calls.count < FEW_CALLS
     assert all(one.code.startswith("TRV-11") for one in raised.value.problems)
@@ -126,8 +128,10 @@ def test_many_mistakes_are_told_with_work_that_grows_as_the_file_does(name):
 
 @pytest.mark.parametrize("name", STOPPED_JSON)
 def test_hostile_json_is_refused_before_it_hurts(name):
+    data = STOPPED_JSON[name]()
+
     with calls_counted() as calls, pytest.raises(DefinitionError):
-        load_bytes(STOPPED_JSON[name], "flow.json")
+        load_bytes(data, "flow.json")
 
     assert calls.count < FEW_CALLS
 

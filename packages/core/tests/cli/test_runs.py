@@ -132,10 +132,10 @@ def test_a_retry_keeps_what_completed(folder: Any):
     )
 
     called = folder.process("runs", "retry", failed["run_id"], "--json")
-    out, _ = called.communicate()
+    out, err = called.communicate()
 
+    assert called.returncode == 0, err
     retried = json.loads(out)
-    assert called.returncode == 0
     assert retried["status"] == "completed"
     assert retried["steps"]["fine"] == failed["steps"]["fine"]
     assert retried["steps"]["bad"]["status"] == "completed"
