@@ -22,6 +22,8 @@ def bomb(levels: int = 12, width: int = 9) -> bytes:
     return "\n".join(lines).encode()
 
 
+STEP_WITH = b"trivium: 1\nsteps: [{id: a, uses: b, with: {x: '"
+
 STOPPED = {
     "a megabyte of [": lambda: repeated("["),
     "a megabyte of {": lambda: repeated("{"),
@@ -59,9 +61,9 @@ STOPPED = {
     "a merge key": lambda: b"a: &a {b: 1}\nc: {<<: *a}",
     "a tab as indentation": lambda: b"a:\n\tb: 1",
     "a key of 5 MB": lambda: b"? " + b"k" * 5 * MEGABYTE + b"\n: 1",
-    "an unclosed reference": lambda: b"trivium: 1\nsteps: [{id: a, uses: b, with: {x: '" + b"${{ " * 250_000 + b"'}}]",
-    "many wrong references": lambda: b"trivium: 1\nsteps: [{id: a, uses: b, with: {x: '" + b"${{ a.b }} " * 90_000 + b"'}}]",
-    "a reference without end": lambda: b"trivium: 1\nsteps: [{id: a, uses: b, with: {x: '${{ steps" + b".a" * 500_000 + b"'}}]",
+    "an unclosed reference": lambda: STEP_WITH + b"${{ " * 250_000 + b"'}}]",
+    "many wrong references": lambda: STEP_WITH + b"${{ a.b }} " * 90_000 + b"'}}]",
+    "a reference without end": lambda: STEP_WITH + b"${{ steps" + b".a" * 500_000 + b"'}}]",
     "a long duration": lambda: b"trivium: 1\ntimeout: " + b"1h" * 500_000 + b"\nsteps: [{id: a, uses: b}]",
     "an empty file": lambda: b"",
     "only comments": lambda: repeated("# x\n"),
