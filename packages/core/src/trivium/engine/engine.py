@@ -162,7 +162,7 @@ class Engine:
     def _linger(self) -> None:
         """On a thread of its own: stay present, and beat, until the steps that cannot be stopped have ended. If the
         process ends before them, they end with it, and the runs are taken over as from any dead worker."""
-        _log.warning("worker %s stays until the steps that still run in threads have ended", self.worker_id)
+        _log.info("worker %s stays until the steps that still run in threads have ended", self.worker_id)
         for executor in self._executors.values():
             executor.join()
         if self._heart is not None:
