@@ -10,6 +10,7 @@
     │   ├── InvalidInput               a value that its schema refuses
     │   ├── NotJson                    a value that has no canonical JSON form
     │   ├── TooLarge                   a value, key or file over its limit
+    │   ├── NoChannels                 a message for a store that keeps none
     │   └── MissingPackage             a sibling package is not installed
     ├── NotFound                    3  a run, action, driver, flow or file that does not exist
     ├── Conflict                    4  the thing exists, but in a state or shape that forbids the request
@@ -149,6 +150,15 @@ class TooLarge(UsageError):
         super().__init__(
             f"{what} has {size:,} bytes, the limit is {limit:,}", hint="store it elsewhere and pass a link"
         )
+
+
+class NoChannels(UsageError):
+    """A message for a store that keeps no messages."""
+
+    code = "TRV-6004"
+
+    def __init__(self) -> None:
+        super().__init__("this store has no channels, so nothing can be published")
 
 
 class MissingPackage(UsageError):

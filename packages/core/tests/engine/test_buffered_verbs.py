@@ -154,7 +154,7 @@ async def test_publishing_is_refused_where_no_channels_are(world, where):
         with pytest.raises(RunFailed, match="no channels") as failed:
             await (await app.start(main)).result()
 
-    assert failed.value.failure_code == "TRV-6001"
+    assert failed.value.failure_code == "TRV-6004"
 
 
 async def test_a_run_that_a_step_started_belongs_to_the_tree(world):

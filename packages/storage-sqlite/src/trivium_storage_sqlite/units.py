@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final, TypeVar, assert_never
 
-from trivium.errors import Conflict, MissingPackage, MoveNotAllowed, NotFound, RunIsTerminal
+from trivium.errors import Conflict, MoveNotAllowed, NoChannels, NotFound, RunIsTerminal
 from trivium.ids import RunId
 from trivium.model.commit import (
     Applied,
@@ -148,7 +148,7 @@ def _run_unit(work: Work, unit: RunUnit) -> Result:
 
 def _check(unit: RunUnit) -> None:
     if unit.messages:
-        raise CannotBe(MissingPackage("publishing to a channel", "pubsub"))
+        raise CannotBe(NoChannels())
     if isinstance(unit.then, Park) and unit.expect_wake is None:
         raise CannotBe(Conflict(f"run {unit.run_id} cannot park without the wake_seq that its owner has seen"))
     if isinstance(unit.then, End) and not unit.then.status.terminal:

@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from trivium.engine.effects import EffectCall, Ledger
 from trivium.engine.runs import new_child
-from trivium.errors import ConfigError
+from trivium.errors import NoChannels
 from trivium.ids import RunId
 from trivium.json import JsonValue, digest, dumps
 from trivium.model.commit import NewMessage, NewSignal, RunUnit
@@ -141,4 +141,4 @@ def idempotency_key(run_id: RunId, step_key: str) -> str:
 def check_channels(capabilities: frozenset[Capability]) -> None:
     """Refuse to publish where no channels are."""
     if Capability.MESSAGES not in capabilities:
-        raise ConfigError("this store has no channels, so nothing can be published")
+        raise NoChannels

@@ -136,7 +136,7 @@ class RunContext(ABC):
     async def publish(self, channel: str, payload: JsonValue, *, key: str | None = None) -> None:
         """Publish a message, durably, once.
 
-        :raises ConfigError: the store has no channels
+        :raises NoChannels: the store keeps no messages
         """
 
     @abstractmethod

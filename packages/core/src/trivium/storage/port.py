@@ -163,7 +163,7 @@ class Storage(ABC):
         Consumed items are deleted; those that are not there are passed over. Starts, signals and effects are applied
         in this order and behave as below and in `EffectChange`, so a signal may go to a run that the same unit starts;
         the first that is refused makes the whole unit `Refused`. Messages, where the storage does not declare them:
-        `Refused(MissingPackage)`. Applying a unit that `shows_progress` sets `losses` to 0. Then `Park` makes the run
+        `Refused(NoChannels)`. Applying a unit that `shows_progress` sets `losses` to 0. Then `Park` makes the run
         `waiting` without an owner (without `expect_wake`: `Refused(Conflict)`), `Release` makes it `queued` without an
         owner under the same epoch, `End` is an end (to a state that is not terminal: `Refused(MoveNotAllowed)`). A
         unit that signals its own run gets an item like everybody; with `Park` it leaves the run `queued`, with `End`

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from trivium.clock import Micros
-from trivium.errors import Conflict, KeyConflict, MissingPackage, MoveNotAllowed, NotFound, RunIsTerminal, TriviumError
+from trivium.errors import Conflict, KeyConflict, MoveNotAllowed, NoChannels, NotFound, RunIsTerminal, TriviumError
 from trivium.ids import RunId, WorkerId
 from trivium.json import dumps
 from trivium.model.commit import (
@@ -118,7 +118,7 @@ def _run_unit(tx: Transaction, unit: RunUnit) -> Result:
 
 def _check_verbs(unit: RunUnit) -> None:
     if unit.messages:
-        raise CannotBe(MissingPackage("publishing to a channel", "pubsub"))
+        raise CannotBe(NoChannels())
     if isinstance(unit.then, Park) and unit.expect_wake is None:
         raise CannotBe(Conflict(f"run {unit.run_id} cannot park without the wake_seq that its owner has seen"))
     if isinstance(unit.then, End) and not unit.then.status.terminal:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from trivium.clock import Micros
-from trivium.errors import Conflict, MissingPackage, MoveNotAllowed, NotFound
+from trivium.errors import Conflict, MoveNotAllowed, NoChannels, NotFound
 from trivium.ids import RunId, new_run_id
 from trivium.json import JsonText
 from trivium.model.commit import (
@@ -283,7 +283,7 @@ class Journals:
         run = bench.running()
         message = NewMessage("orders", JsonText("1"))
 
-        refused(bench.one(RunUnit(run_id=run.id, epoch=1, entries=(entry(0),), messages=(message,))), MissingPackage)
+        refused(bench.one(RunUnit(run_id=run.id, epoch=1, entries=(entry(0),), messages=(message,))), NoChannels)
 
         assert list(bench.storage.entries(run.id)) == []
 
