@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from benchmarks import account, chain, cold, fan_out, latency, long_run, many_runs, report, resume
+from benchmarks import account, chain, cold, fan_out, files, latency, long_run, many_runs, report, resume
 from benchmarks.report import Figure
 from benchmarks.setting import Setting, on_this_disk
 
@@ -19,6 +19,7 @@ BENCHMARKS: Mapping[str, Callable[[Setting], Iterator[Figure]]] = {
     "cold": cold.measure,
     "latency": latency.measure,
     "long-run": long_run.measure,
+    "files": files.measure,
 }
 PROFILE = "profile"
 

@@ -50,6 +50,8 @@ LATENCY = Required("<= 10", at_most=10)
 LATENCY_PEER = "huey 48, DBOS 1,000"
 IDLE = Required("< 1", at_most=1)
 MEMORY = Required("< 200", at_most=200)
+LOAD = Required("<= 2", at_most=2)
+LAYOUT = Required("<= 2", at_most=2)
 LINEAR = Required("linear (<= 1.25)", at_most=1.25)
 
 
