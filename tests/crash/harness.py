@@ -102,26 +102,27 @@ class CommandLife(Life):
 
 
 class Child:
-    """A process under test. What it says comes line by line down its wire; the wire ends with it."""
+    """A process under test. What it says comes line by line down its wires; they end with it."""
 
-    def __init__(self, life: Life, wire: int, log: Path | None) -> None:
+    def __init__(self, life: Life, wires: Sequence[int], log: Path | None) -> None:
         self.pid = life.pid
         self._life = life
         self._log = log
         self._lines: list[str] = []
         self._heard = threading.Condition()
-        self._wire = wire
-        self._listener = threading.Thread(target=self._listen, name=f"wire-of-{life.pid}", daemon=True)
-        self._listener.start()
+        self._open = len(wires)
+        self._listeners = [threading.Thread(target=self._listen, args=[wire], daemon=True) for wire in wires]
+        for listener in self._listeners:
+            listener.start()
 
-    def _listen(self) -> None:
-        with os.fdopen(self._wire, "rb") as wire:
+    def _listen(self, descriptor: int) -> None:
+        with os.fdopen(descriptor, "rb") as wire:
             for line in wire:
                 with self._heard:
                     self._lines.append(line.decode().rstrip())
                     self._heard.notify_all()
         with self._heard:
-            self._lines.append("")
+            self._open -= 1
             self._heard.notify_all()
 
     def wait_line(self, wanted: str, times: int = 1) -> None:
@@ -134,13 +135,13 @@ class Child:
             return sum(line.startswith(wanted) for line in self._lines)
 
         with self._heard:
-            self._heard.wait_for(lambda: count() >= times or self._lines[-1:] == [""], PATIENCE)
+            self._heard.wait_for(lambda: count() >= times or not self._open, PATIENCE)
             assert count() >= times, f"{times} x {wanted!r} did not come, but {self._lines[-5:]}\n{self.said()}"
 
     def wait_lines_or_end(self, count: int) -> None:
         """Block until so many lines have come, or the child has ended."""
         with self._heard:
-            assert self._heard.wait_for(lambda: len(self._lines) >= count or self._lines[-1:] == [""], PATIENCE)
+            assert self._heard.wait_for(lambda: len(self._lines) >= count or not self._open, PATIENCE)
 
     def told(self, word: str) -> int:
         """The number that came with a word. For children that have ended."""
@@ -158,7 +159,8 @@ class Child:
     def wait(self) -> int:
         """Its exit code; negative: the signal that ended it."""
         code = self._life.wait(PATIENCE)
-        self._listener.join(PATIENCE)
+        for listener in self._listeners:
+            listener.join(PATIENCE)
         return code
 
     @property
@@ -217,7 +219,7 @@ class Nursery:
             os.close(far_end)
             assert self._told.wait_for(lambda: self._born, PATIENCE), "the zygote does not answer"
             life = self._born.pop()
-        return Child(life, wire, log)
+        return Child(life, [wire], log)
 
     def wait_any(self, children: Sequence[Child]) -> Child:
         """The first of them to end; it has ended."""
@@ -331,21 +333,24 @@ class Site:
         return child
 
     def command(self, *words: str | Path) -> Child:
-        """`trivium WORDS` as a user calls it, in a new interpreter. Down its wire comes all that it prints, too."""
+        """`trivium WORDS` as a user calls it, in a new interpreter. What it prints comes down a wire of its own: it does
+        not write its lines whole."""
         wire, far_end = os.pipe()
+        output, far_output = os.pipe()
         environment = {**os.environ, "CRASH_WITNESS": str(self._witness), "CRASH_WIRE": str(far_end)}
         environment.pop("TRIVIUM_STORE", None)
         process = subprocess.Popen(
             [sys.executable, "-m", "trivium.cli", *map(str, words), "--store", self.url],
             stdin=subprocess.DEVNULL,
-            stdout=far_end,
-            stderr=far_end,
+            stdout=far_output,
+            stderr=far_output,
             cwd=self.folder,
             env=environment,
             pass_fds=[far_end],
         )
         os.close(far_end)
-        child = Child(CommandLife(process), wire, None)
+        os.close(far_output)
+        child = Child(CommandLife(process), [wire, output], None)
         self._children.append(child)
         return child
 
