@@ -333,8 +333,8 @@ class Site:
         return child
 
     def command(self, *words: str | Path) -> Child:
-        """`trivium WORDS` as a user calls it, in a new interpreter. What it prints comes down a wire of its own: it does
-        not write its lines whole."""
+        """`trivium WORDS` as a user calls it, in a new interpreter. What it prints comes down a wire of its own, since
+        it does not write its lines whole."""
         wire, far_end = os.pipe()
         output, far_output = os.pipe()
         environment = {**os.environ, "CRASH_WITNESS": str(self._witness), "CRASH_WIRE": str(far_end)}
