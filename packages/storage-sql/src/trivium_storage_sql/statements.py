@@ -268,6 +268,9 @@ def _limits(flavor: Flavor) -> dict[str, Executable]:
         .ordered_values((holdings.c.holder, _p("new_holder")), (holdings.c.waiting, ZERO))
         .where(holdings.c.key == _p("key"), holdings.c.run_id == _p("run_id")),
         "HOLDINGS_WAIT": update(holdings).values(waiting=_p("wait")).where(holdings.c.run_id == _p("run_id")),
+        "HOLDING_UNSHARE": update(holdings)
+        .values(holder=null())
+        .where(holdings.c.key == _p("key"), holdings.c.holder == _p("old_holder")),
         "HOLDINGS_DROP": delete(holdings).where(holdings.c.run_id == _p("run_id")),
         "OFFERED_KEYS": select(holdings.c.key).where(holdings.c.waiting == TWO).distinct(),
         "SLOT_CANDIDATES": select(*runs.columns)

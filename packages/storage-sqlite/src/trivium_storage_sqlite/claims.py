@@ -47,6 +47,8 @@ def claim(work: Work, request: ClaimRequest, definitions: Definitions) -> list[C
         return []
     if request.suspects:
         taken = _take(work, request, 1, lambda _: suspects(work, request))
+        if not taken:  # the slot that one waits for may be offered to a run that is no suspect
+            taken = _take_behind_offers(work, request, 1)
     else:
         taken = _take(work, request, request.limit, lambda many: _candidates(work, request, many))
         if len(taken) < request.limit:
@@ -100,7 +102,8 @@ def _take_behind_offers(work: Work, request: ClaimRequest, limit: int) -> list[R
         for record in work.connection.execute(sql.SLOT_CANDIDATES, (key, _listed(request.serves))).fetchall():
             if len(taken) == limit:
                 return taken
-            if record[13] < SUSPECT and _is_served(record, request) and admit(work, record[0], record[20]):
+            suspect = record[13] >= SUSPECT
+            if suspect == request.suspects and _is_served(record, request) and admit(work, record[0], record[20]):
                 _own(work, request, [record])
                 taken.append(record)
     return taken

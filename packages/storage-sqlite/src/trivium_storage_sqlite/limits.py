@@ -1,8 +1,8 @@
 """Limits: which runs hold a key, and who comes next when one lets go.
 
 A run has a row in `holdings` for each of its keys, from its start to its end. `holder` says that it was admitted: by
-its own id, or by the holder it shares with, where a run above it holds the key already; so a key stays held until the
-last of them has ended. The number of different holders is what the limit bounds.
+its own id, or by the holder it shares with, where a run above it holds the key already; it shares until that one ends.
+The number of different holders is what the limit bounds.
 """
 
 from __future__ import annotations
@@ -50,6 +50,8 @@ def let_go(work: Work, row: Row) -> None:
     keys = [key for key, *_ in work.connection.execute(sql.HOLDINGS_OF, (row.id,)).fetchall()]
     work.connection.execute(sql.HOLDINGS_DROP, (row.id,))
     for key in keys:
+        # Those below that shared it go on without, and are asked for one of their own when they are claimed again.
+        work.connection.execute(sql.HOLDING_UNSHARE, (key, row.id))
         _announce(work, key)
 
 

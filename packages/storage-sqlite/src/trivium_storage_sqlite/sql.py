@@ -196,6 +196,9 @@ HOLDING_TAKE: Final = 'UPDATE holdings SET holder=?, waiting=0 WHERE holdings."k
 # wait, run_id
 HOLDINGS_WAIT: Final = "UPDATE holdings SET waiting=? WHERE holdings.run_id = ?"
 
+# key, old_holder
+HOLDING_UNSHARE: Final = 'UPDATE holdings SET holder=NULL WHERE holdings."key" = ? AND holdings.holder = ?'
+
 # run_id
 HOLDINGS_DROP: Final = "DELETE FROM holdings WHERE holdings.run_id = ?"
 

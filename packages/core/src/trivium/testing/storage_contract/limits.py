@@ -221,6 +221,35 @@ class Limits:
 
         assert bench.claim_ids() == []
 
+    def test_a_holding_goes_with_its_run_also_if_others_share_it(self, bench: Bench) -> None:
+        parent = bench.running(limited())
+        bench.spawn(parent, limited(parent=parent))
+        child = bench.claim_one()
+        other = bench.start(limited())
+
+        bench.end(parent)
+
+        assert bench.claim_ids() == [other]
+        bench.release(child)
+        assert bench.claim_ids() == []  # it has to have one of its own now
+        bench.end(bench.run(other))
+        assert bench.claim_ids() == [child.id]
+
+    def test_a_suspect_gets_the_room_that_a_claim_for_others_has_left(self, bench: Bench) -> None:
+        parent = bench.running(limited())
+        (suspect,) = bench.spawn(parent, limited(parent=parent, priority=-1))
+        bench.lose(suspect, times=2)
+        bench.end(parent)
+        first, second = bench.start(limited()), bench.start(limited())
+        bench.claim()
+        assert bench.claim_ids(bench.request(suspects=True)) == []
+        bench.end(bench.run(first))  # its slot is offered to the second
+
+        assert bench.claim_ids(bench.request(suspects=True)) == [suspect]
+        assert bench.claim_ids() == []
+        bench.end(bench.run(suspect))
+        assert bench.claim_ids() == [second]
+
     def test_siblings_do_not_share(self, bench: Bench) -> None:
         parent = bench.running()
         first, _ = bench.spawn(parent, limited(parent=parent), limited(parent=parent))
