@@ -22,7 +22,7 @@ from trivium.model.states import RunStatus, WaitReason
 
 @dataclass(frozen=True, slots=True)
 class Park:
-    """The run leaves memory: `waiting`, without an owner, until a signal, a cancel, its time or its children wake it."""
+    """The run leaves memory: `waiting`, without an owner, until a signal, a cancel, a time or children wake it."""
 
     reason: WaitReason
     due_at: Micros | None = None

@@ -210,9 +210,9 @@ class Storage(ABC):
         cancels go, and signals stay for the run's next generation: they were accepted, and nobody took them. A parent
         that is not terminal gets a `child_end` item (`inbox.child_end` makes its payload; its cause is the child),
         and `wake_seq` + 1; where it is `waiting`, it becomes `queued` if this was the last child of one of the groups
-        that it parked for, and only then. Runs that wait (`slot`) for a key of which a holding was freed are claimable again:
-        `queued`, at the latest when a claim that serves them looks. For `failed` and `cancelled`, the runs below it
-        that have not ended are cancelled as by a `CancelUnit`.
+        that it parked for, and only then. Runs that wait (`slot`) for a key of which a holding was freed are claimable
+        again: `queued`, at the latest when a claim that serves them looks. For `failed` and `cancelled`, the runs below
+        it that have not ended are cancelled as by a `CancelUnit`.
 
         **Claim.** First, `waiting` runs that are due (`due_at` at or before now), whoever serves them, become
         `queued`. Then up to `limit` of the `queued` runs that the request serves, by priority (high first), then by
