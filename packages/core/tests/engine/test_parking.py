@@ -227,7 +227,7 @@ async def test_a_verb_in_a_task_that_the_context_did_not_make_pins_the_run_with_
 
     async with world.app(park_after=0) as app:
         run = await app.start(main)
-        await app.until(lambda: bool(app.engine.worker.driven[run.id].notes))
+        await app.until(lambda: bool(app.engine.worker.driven[run.id].openings.notes))
         world.clock.advance(100)
         await run.signal("go")
         assert await run.result() == "done"
@@ -254,7 +254,7 @@ async def test_a_retry_in_a_task_that_the_context_did_not_make_pins_the_run_too(
 
     async with world.app(flaky, park_after=0) as app:
         run = await app.start(main)
-        await app.until(lambda: bool(app.engine.worker.driven[run.id].notes))
+        await app.until(lambda: bool(app.engine.worker.driven[run.id].openings.notes))
         world.clock.advance(50)
         release.set()
         assert await run.result() == "done"
@@ -269,7 +269,7 @@ async def test_a_pinned_run_is_handed_back_at_a_shutdown(world):
 
     async with world.app() as app:
         run = await app.start(main)
-        await app.until(lambda: bool(app.engine.worker.driven[run.id].notes))
+        await app.until(lambda: bool(app.engine.worker.driven[run.id].openings.notes))
         await app.app.stop()
         assert await run.status() is RunStatus.QUEUED
         await app.heard(RunReleased, run)
@@ -307,7 +307,7 @@ async def test_a_gather_in_a_task_that_the_context_did_not_make_pins_the_run_too
 
     async with world.app(park_after=0) as app:
         run = await app.start(main)
-        await app.until(lambda: bool(app.engine.worker.driven[run.id].open_entries))
+        await app.until(lambda: bool(app.engine.worker.driven[run.id].openings))
         assert not app.engine.worker.driven[run.id].idle
         release.set()
         await run.signal("go")

@@ -21,7 +21,6 @@ from trivium.storage.port import Capability
 
 if TYPE_CHECKING:
     from trivium.engine.drive import Drive
-    from trivium.engine.step import StepCall
 
 T = TypeVar("T")
 
@@ -31,10 +30,10 @@ _log = logging.getLogger("trivium.step")
 class StepBuffer:
     """What one attempt published, started and signalled. Filled from the action's thread."""
 
-    def __init__(self, scope: StepScope, call: StepCall) -> None:
+    def __init__(self, scope: StepScope, key: str, attempt: int) -> None:
         self.scope = scope
-        self.call = call
-        self.attempt = call.attempt
+        self.key = key
+        self.attempt = attempt
         self.cancelled = False
         self.starts: list[NewRun] = []
         self.signals: list[NewSignal] = []
@@ -57,8 +56,9 @@ class StepScope:
         self.ledger = ledger
         self.outputs: Callable[[str], Mapping[str, JsonValue]] = lambda key: {}
 
-    def buffer(self, call: StepCall) -> StepBuffer:
-        return StepBuffer(self, call)
+    def buffer(self, key: str, attempt: int) -> StepBuffer:
+        """What one attempt of a step begins with."""
+        return StepBuffer(self, key, attempt)
 
 
 class BufferedStepContext(StepContext):
@@ -66,12 +66,14 @@ class BufferedStepContext(StepContext):
 
     def __init__(self, buffer: StepBuffer) -> None:
         self._buffer = buffer
-        drive, call = buffer.scope.drive, buffer.call
+        drive = buffer.scope.drive
         self.run_id = drive.run_id
-        self.step_key = call.key
+        self.step_key = buffer.key
         self.attempt = buffer.attempt
-        self.idempotency_key = idempotency_key(drive.run_id, call.key)
-        self.logger = logging.LoggerAdapter(_log, {"run_id": drive.run_id, "step": call.key, "attempt": buffer.attempt})
+        self.idempotency_key = idempotency_key(drive.run_id, buffer.key)
+        self.logger = logging.LoggerAdapter(
+            _log, {"run_id": drive.run_id, "step": buffer.key, "attempt": buffer.attempt}
+        )
 
     @property
     @override

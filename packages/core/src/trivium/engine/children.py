@@ -36,7 +36,7 @@ class Child(ChildRun):
         none."""
         if not self.settled:
             waiting = replace(entry, status=StepStatus.WAITING, error=None, generation=drive.journal.generation)
-            drive.open_entries[entry.seq] = lambda: replace(waiting)
+            drive.openings.begin(entry.seq, lambda: replace(waiting))
 
     @property
     def settled(self) -> bool:
@@ -87,7 +87,7 @@ async def settle(drive: Drive, children: Sequence[Child]) -> None:
         elif missed := [child for child in waiting.values() if not child.looked]:
             await _look_for_missed(drive, missed)
         else:
-            await drive.wait(Wait(WaitReason.CHILD, kind=ItemKind.CHILD_END, names=waiting))
+            await drive.activity.wait(Wait(WaitReason.CHILD, kind=ItemKind.CHILD_END, names=waiting))
 
 
 async def _look_for_missed(drive: Drive, children: Sequence[Child]) -> None:
@@ -118,8 +118,7 @@ async def _close(drive: Drive, ends: Mapping[Child, tuple[str, int | None]]) -> 
         child.entry = entry
         drive.journal.record(entry)
         drive.wake(ItemKind.CHILD_END, child.id)  # others may wait for this result too, and the item is gone
-        if drive.host.listening:
-            drive.emit_entry(entry)
+        drive.teller.entry_ended(entry)
     drive.wake_seq_seen(result.wake_seq)
 
 

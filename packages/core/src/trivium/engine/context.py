@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar
@@ -14,17 +13,20 @@ import anyio.lowlevel
 from typing_extensions import override
 
 from trivium.clock import Micros
+from trivium.engine.branches import gather
 from trivium.engine.buffer import StepScope, check_channels
 from trivium.engine.children import Child, settle
-from trivium.engine.drive import Drive, is_of_user
-from trivium.engine.effects import AskEffect, EffectCall, Ledger, unwound
+from trivium.engine.drive import Drive
+from trivium.engine.effects import AskEffect, EffectCall, Ledger
+from trivium.engine.launches import Launches
+from trivium.engine.recorder import Recorder
 from trivium.engine.runs import check_key, new_child
 from trivium.engine.step import StepCall, StepPerformer, input_mark, outcome_of
 from trivium.engine.waiting import Wait
-from trivium.errors import Conflict, Parked, StepFailed, UsageError, WaitTimeout
+from trivium.errors import Conflict, StepFailed, UsageError, WaitTimeout
 from trivium.ids import RunId
-from trivium.json import NULL, JsonText, JsonValue, dumps, loads
-from trivium.model.commit import Applied, Broken, End, NewMessage, NewSignal, Refused, Result, RunUnit, Woken
+from trivium.json import NULL, JsonValue, dumps, loads
+from trivium.model.commit import End, NewMessage, NewSignal, RunUnit, Woken
 from trivium.model.context import ChildRun, Outcome, RunContext
 from trivium.model.effects import OnUnknown
 from trivium.model.failure import Failure
@@ -37,9 +39,6 @@ from trivium.model.states import FailureKind, StepStatus, WaitReason
 T = TypeVar("T")
 
 _log = logging.getLogger("trivium.run")
-
-WAVE = 256
-"""Launched steps that begin between two turns of the event loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +74,8 @@ class DriveContext(RunContext):
         self._steps = StepPerformer(drive, self._scope)
         self._open_keys: set[str] = set()
         self._options = Options()
-        self._launches = Launches(self._launched)
+        self._launches = Launches(drive, self._steps)
+        self._recorder = Recorder(drive)
         drive.on_leaving = self._launches.wake
 
     @property
@@ -126,7 +126,7 @@ class DriveContext(RunContext):
             self._open_keys.add(key)
             foreign = False
             try:
-                foreign = await self._drive.pin(f"step {key!r}")
+                foreign = await self._drive.activity.pin(f"step {key!r}")
                 await self._steps.perform(found)
                 if not outcomes:
                     self._drive.check_leaving()
@@ -134,7 +134,7 @@ class DriveContext(RunContext):
             finally:
                 self._open_keys.discard(key)
                 if foreign:
-                    self._drive.suspend()
+                    self._drive.activity.suspend()
         (outcome,) = outcomes
         if not isinstance(found, Entry):
             self._drive.journal.record(_entry_of(found, outcome, self._drive.journal.generation))
@@ -185,65 +185,16 @@ class DriveContext(RunContext):
         launches = self._launches
         found = self._call(key, action, input, launches.done)
         if isinstance(found, Entry):
-            launches.outcomes.append(outcome_of(found))
+            launches.add_outcome(outcome_of(found))
         else:
             found.shape = shape
             found.own = True
-            launches.queue.append(found)
+            launches.add(found)
             self._open_keys.add(key)  # for good: a graph asks for each of its steps once
-
-    def _launched(self, outcome: Outcome) -> None:
-        """A launched step is durable: the driver's coroutine goes on in its stead, so the run is not idle between."""
-        launches = self._launches
-        launches.outcomes.append(outcome)
-        launches.under_way -= 1
-        if launches.collecting:
-            launches.collecting = False
-            self._drive.resume()
-        launches.wake()
-        self._drive.suspend()
 
     @override
     async def collect(self, *, wait: bool = True) -> Sequence[Outcome]:
-        drive, launches = self._drive, self._launches
-        drive.check_leaving()
-        if wait and len(launches.queue) == 1 and launches.under_way == 0:
-            # A chain needs no task for each step: its only step is performed in the driver's own.
-            call = launches.queue.popleft()
-            self._begin()
-            launches.collecting = True
-            # Made before the commit is on its way, which races this thread for the interpreter.
-            launches.arrived = anyio.Event()
-            drive.suspend()
-            await self._steps.perform(call)
-        while launches.queue and not launches.outcomes:
-            # In waves: steps that end at once have ended, and freed what they held, before the next ones begin.
-            for _ in range(min(WAVE, len(launches.queue))):
-                call = launches.queue.popleft()
-                self._begin()
-                drive.tasks.start_soon(self._steps.perform, call)
-            if launches.queue or not wait:
-                await anyio.lowlevel.checkpoint()
-                drive.check_leaving()
-        if wait and not launches.outcomes:
-            await self._await_outcome()
-        drive.check_leaving()
-        return launches.take()
-
-    def _begin(self) -> None:
-        self._launches.under_way += 1
-        self._drive.resume()
-
-    async def _await_outcome(self) -> None:
-        drive, launches = self._drive, self._launches
-        if not launches.collecting:
-            if launches.under_way == 0:
-                raise UsageError("collect() without a launched step would wait for ever")
-            launches.collecting = True
-            launches.arrived = anyio.Event()
-            drive.suspend()
-        if launches.arrived is not None:
-            await launches.arrived.wait()
+        return await self._launches.collect(wait=wait)
 
     @override
     def propose_end(self, decide: Callable[[Outcome], End | None]) -> None:
@@ -264,23 +215,24 @@ class DriveContext(RunContext):
         drive.check_leaving()
         prepared = self._host.prepare(target, inputs)
         mark = input_mark(dumps(prepared.inputs, what="inputs"))
-        entry = self._recorded(EntryKind.CHILD, prepared.target, mark)
+        entry = self._recorder.find(EntryKind.CHILD, self._options.key, prepared.target, mark)
         if entry is not None:
             return Child(drive, entry)
-        key = self._new_key(EntryKind.CHILD, prepared.target)
+        entry = self._recorder.entry(EntryKind.CHILD, options.key, prepared.target, StepStatus.WAITING, mark=mark)
         new = new_child(
             drive.record,
             prepared,
-            key,
+            entry.key,
             queue=options.queue,
             priority=options.priority,
             claim_by=self._host.claimer(prepared.definition) if options.queue is None else None,
         )
-        entry = self._entry(EntryKind.CHILD, key, prepared.target, StepStatus.WAITING, input_hash=mark)
         entry.wait_reason = WaitReason.CHILD
         entry.child_id = new.id
         entry.attempts = 1
-        applied = await self._commit(RunUnit(run_id=self.run_id, epoch=drive.epoch, entries=[entry], starts=[new]))
+        unit = self._recorder.unit(entry)
+        unit.starts = [new]
+        applied = await self._recorder.commit(unit)
         self._host.adopt(new, applied.started[0])
         drive.journal.record(entry)
         return Child(drive, entry)
@@ -311,57 +263,50 @@ class DriveContext(RunContext):
         drive.check_leaving()
         if (duration is None) == (until is None):
             raise UsageError("sleep takes either a duration or until")
-        asked = dumps([duration, until])
-        entry = self._recorded(EntryKind.SLEEP, "sleep", input_mark(asked))
+        mark = input_mark(dumps([duration, until]))
+        entry = self._recorder.find(EntryKind.SLEEP, self._options.key, "sleep", mark)
         if entry is not None and entry.status.terminal:
             return
         if entry is None or entry.due_at is None:
-            entry = self._entry(
-                EntryKind.SLEEP,
-                self._new_key(EntryKind.SLEEP, "sleep"),
-                "sleep",
-                StepStatus.WAITING,
-                input_hash=input_mark(asked),
-            )
+            entry = self._recorder.entry(EntryKind.SLEEP, self._options.key, "sleep", StepStatus.WAITING, mark=mark)
             entry.wait_reason = WaitReason.TIMER
             entry.due_at = until if until is not None else Micros(self.now() + micros(duration))
         waiting = entry
-        drive.open_entries[entry.seq] = lambda: replace(waiting)
+        drive.openings.begin(entry.seq, lambda: replace(waiting))
         wait = Wait(WaitReason.TIMER, due_at=entry.due_at)
         while self.now() < (entry.due_at or 0):
-            await drive.wait(wait)
+            await drive.activity.wait(wait)
             wait = Wait(WaitReason.TIMER, due_at=entry.due_at)
-        await self._commit(self._closing(entry, StepStatus.COMPLETED, NULL))
+        await self._recorder.commit(self._recorder.closing(entry, StepStatus.COMPLETED, NULL))
 
     @override
     async def wait(self, signal: str, *, timeout: Duration | None = None) -> JsonValue:
         drive = self._drive
         drive.check_leaving()
         mark = input_mark(dumps([signal, timeout]))
-        entry = self._recorded(EntryKind.WAIT, signal, mark)
+        entry = self._recorder.find(EntryKind.WAIT, self._options.key, signal, mark)
         if entry is not None and entry.status.terminal:
             return _waited(entry)
         if entry is None:
-            entry = self._entry(
-                EntryKind.WAIT, self._new_key(EntryKind.WAIT, signal), signal, StepStatus.WAITING, input_hash=mark
-            )
+            entry = self._recorder.entry(EntryKind.WAIT, self._options.key, signal, StepStatus.WAITING, mark=mark)
             entry.wait_reason = WaitReason.SIGNAL
             entry.due_at = None if timeout is None else Micros(self.now() + micros(timeout))
         waiting = entry
         while True:
-            drive.open_entries[entry.seq] = lambda: replace(waiting)
+            drive.openings.begin(entry.seq, lambda: replace(waiting))
             item = drive.mailbox.take(ItemKind.SIGNAL, signal)
             if item is not None:
-                unit = self._closing(entry, StepStatus.COMPLETED, item.payload)
+                unit = self._recorder.closing(entry, StepStatus.COMPLETED, item.payload)
                 unit.consumed = [item.seq]
-                await self._commit(unit)
+                await self._recorder.commit(unit)
                 return loads(item.payload)
             if entry.due_at is not None and self.now() >= entry.due_at:
                 failure = Failure(code=WaitTimeout.code, message=str(WaitTimeout(entry.key)), kind=FailureKind.TIMEOUT)
-                if await self._commit_unless_woken(self._closing(entry, StepStatus.FAILED, None, failure)):
+                if await self._commit_unless_woken(self._recorder.closing(entry, StepStatus.FAILED, None, failure)):
                     raise WaitTimeout(entry.key)
                 continue
-            await drive.wait(Wait(WaitReason.SIGNAL, kind=ItemKind.SIGNAL, names=(signal,), due_at=entry.due_at))
+            wait = Wait(WaitReason.SIGNAL, kind=ItemKind.SIGNAL, names=(signal,), due_at=entry.due_at)
+            await drive.activity.wait(wait)
 
     async def _commit_unless_woken(self, unit: RunUnit) -> bool:
         """A timeout holds only if nothing came to the inbox before its commit; else it is looked at first."""
@@ -371,7 +316,7 @@ class DriveContext(RunContext):
         if isinstance(result, Woken):
             await drive.next_delivery(result.wake_seq)
             return False
-        self._settle(unit, result)
+        self._recorder.take_in(unit, result)
         return True
 
     # --- effects, signals, messages --------------------------------------------------------------
@@ -396,18 +341,17 @@ class DriveContext(RunContext):
             return recorded  # type: ignore[no-any-return]  # the effect's type is its user's word
         began = self.now()
         effect = EffectCall(key, journal_key, call, verify, on_unknown, scope)
-        foreign = await drive.pin(f"effect {key!r}")
+        foreign = await drive.activity.pin(f"effect {key!r}")
         try:
             value = await self._perform_effect(effect)
         finally:
             if foreign:
-                drive.suspend()
-        entry = self._entry(EntryKind.EFFECT, journal_key, key, StepStatus.COMPLETED)
+                drive.activity.suspend()
+        entry = self._recorder.entry(EntryKind.EFFECT, journal_key, key, StepStatus.COMPLETED)
         entry.output = dumps(value)
         entry.attempts = 1
         entry.started_at, entry.finished_at = began, self.now()
-        await self._commit(RunUnit(run_id=self.run_id, epoch=drive.epoch, entries=[entry]))
-        drive.journal.record(entry)
+        await self._recorder.commit(self._recorder.unit(entry))
         return value  # type: ignore[no-any-return]  # as above
 
     async def _perform_effect(self, effect: EffectCall) -> Any:
@@ -415,13 +359,14 @@ class DriveContext(RunContext):
             try:
                 return await self._ledger.perform(effect)
             except AskEffect as asked:
-                await self._ledger.ask(asked, effect.step_key, self._drive.wait)
+                await self._ledger.ask(asked, effect.step_key, self._drive.activity.wait)
 
     @override
     async def signal(self, run_id: RunId, name: str, payload: JsonValue = None) -> None:
         text = dumps(payload, what="payload")
         signal = NewSignal(run_id, name, text, cause=Cause(self.run_id))
-        unit = RunUnit(run_id=self.run_id, epoch=self._drive.epoch, signals=[signal])
+        unit = self._recorder.unit()
+        unit.signals = [signal]
         await self._once_journaled(EntryKind.SIGNAL, name, input_mark(dumps([run_id, text])), unit)
 
     @override
@@ -429,164 +374,37 @@ class DriveContext(RunContext):
         check_channels(self._host.storage.capabilities)
         text = dumps(payload, what="payload")
         message = NewMessage(channel, text, key, cause=Cause(self.run_id))
-        unit = RunUnit(run_id=self.run_id, epoch=self._drive.epoch, messages=[message])
+        unit = self._recorder.unit()
+        unit.messages = [message]
         await self._once_journaled(EntryKind.PUBLISH, channel, input_mark(dumps([key, text])), unit)
 
     async def _once_journaled(self, kind: EntryKind, name: str, mark: str, unit: RunUnit) -> None:
         """Commit `unit` with an entry of its own, unless the journal has it."""
         self._drive.check_leaving()
-        if self._recorded(kind, name, mark) is not None:
+        if self._recorder.find(kind, self._options.key, name, mark) is not None:
             return
-        entry = self._entry(kind, self._new_key(kind, name), name, StepStatus.COMPLETED, input_hash=mark)
+        entry = self._recorder.entry(kind, self._options.key, name, StepStatus.COMPLETED, mark=mark)
         entry.attempts = 1
         entry.output = NULL
         entry.finished_at = entry.started_at
         unit.entries = [entry]
-        await self._commit(unit)
-        self._drive.journal.record(entry)
+        await self._recorder.commit(unit)
 
     # --- concurrency -----------------------------------------------------------------------------
 
     @override
     async def gather(self, *branches: Callable[[], Awaitable[T]], return_errors: bool = False) -> Sequence[T]:
-        drive = self._drive
-        drive.check_leaving()
-        counts = drive.is_own_task()
-        results: list[Any] = [None] * len(branches)
-        errors: dict[int, BaseException] = {}
-        left = len(branches)
-        ended = anyio.Event()
-
-        async def run(index: int, branch: Callable[[], Awaitable[T]]) -> None:
-            nonlocal left
-            drive.adopt_task()
-            try:
-                results[index] = await branch()
-            except Parked:
-                pass
-            except BaseException as error:  # foreign code: the branch
-                if not is_of_user(error):
-                    raise
-                errors[index] = error
-            finally:
-                drive.release_task()
-                left -= 1
-                if left == 0:
-                    if counts:
-                        drive.resume()  # the caller goes on in the last branch's stead
-                    ended.set()
-                drive.suspend()
-
-        if not branches:
-            return []
-        for index, branch in enumerate(branches):
-            drive.resume()
-            drive.tasks.start_soon(run, index, branch)
-        if counts:
-            drive.suspend()
-        await ended.wait()
-        drive.check_leaving()
-        if return_errors:
-            return [errors.get(index, result) for index, result in enumerate(results)]
-        if errors:
-            raise errors[min(errors)]
-        return results
+        return await gather(self._drive, branches, return_errors=return_errors)
 
     # --- small things ----------------------------------------------------------------------------
 
     @override
     def note(self, text: str) -> None:
-        self._drive.note(text)
+        self._drive.openings.note(text)
 
     @override
     def now(self) -> Micros:
         return self._host.clock.now()
-
-    def _recorded(self, kind: EntryKind, name: str, mark: str) -> Entry | None:
-        """The entry of a verb: under its explicit key, or the next of its name and input."""
-        key, journal = self._options.key, self._drive.journal
-        return journal.take(kind, name, mark) if key is None else journal.find(kind, key, name, mark)
-
-    def _new_key(self, kind: EntryKind, name: str) -> str:
-        key = self._options.key
-        return self._drive.journal.free_key(kind, name) if key is None else key
-
-    def _entry(
-        self, kind: EntryKind, key: str, name: str, status: StepStatus, *, input_hash: str | None = None
-    ) -> Entry:
-        journal = self._drive.journal
-        return Entry(
-            seq=journal.next_seq(),
-            key=key,
-            kind=kind,
-            name=name,
-            status=status,
-            generation=journal.generation,
-            input_hash=input_hash,
-            started_at=self.now(),
-        )
-
-    def _closing(
-        self, entry: Entry, status: StepStatus, output: JsonText | None, error: Failure | None = None
-    ) -> RunUnit:
-        """The commit of a wait's end, to be submitted at once. The waiting entry itself stays as it is."""
-        self._drive.closes(entry.seq)
-        last = replace(
-            entry,
-            status=status,
-            output=output,
-            error=error,
-            wait_reason=None,
-            due_at=None,
-            attempts=1,
-            generation=self._drive.journal.generation,
-            finished_at=self.now(),
-        )
-        return RunUnit(run_id=self.run_id, epoch=self._drive.epoch, entries=[last])
-
-    async def _commit(self, unit: RunUnit) -> Applied:
-        """Commit what this verb did; raises what refused it."""
-        result = await self._host.committer.commit(unit)
-        if isinstance(result, (Refused, Broken)):
-            raise result.error
-        applied = self._settle(unit, result)
-        if applied is None:
-            await unwound()
-        return applied
-
-    def _settle(self, unit: RunUnit, result: Result) -> Applied | None:
-        drive = self._drive
-        if not isinstance(result, Applied):
-            drive.not_applied(result)
-            return None
-        for entry in unit.entries:
-            if entry.status.terminal:
-                drive.journal.record(entry)
-                if self._host.listening:
-                    drive.emit_entry(entry)
-        drive.wake_seq_seen(result.wake_seq)
-        return result
-
-
-class Launches:
-    """What a graph driver launched and has not collected."""
-
-    def __init__(self, done: Callable[[Outcome], None]) -> None:
-        self.done = done
-        """Bound once: of a hundred thousand calls each would hold a bound method of its own."""
-        self.queue: deque[StepCall] = deque()
-        self.outcomes: list[Outcome] = []
-        self.under_way = 0
-        self.collecting = False
-        self.arrived: anyio.Event | None = None
-
-    def take(self) -> list[Outcome]:
-        taken, self.outcomes = self.outcomes, []
-        return taken
-
-    def wake(self) -> None:
-        if self.arrived is not None:
-            self.arrived.set()
 
 
 def _entry_of(call: StepCall, outcome: Outcome, generation: int) -> Entry:

@@ -1,9 +1,4 @@
-"""One run under way in this process: what it waits for, when it is idle, how it leaves memory and how it ends.
-
-The invariant behind parking: `_active` counts the coroutines of the run that are neither in one of our wait verbs nor
-done. Only at zero is the run idle, only an idle run is parked, and while its park commit is under way no coroutine of
-it goes on (they hold at `_settled`), so that nothing happens between the compare of `wake_seq` and its result.
-"""
+"""One run under way in this process: how it goes on, how it leaves memory, and how it ends."""
 
 from __future__ import annotations
 
@@ -17,21 +12,21 @@ import anyio.abc
 
 from trivium import faults
 from trivium.clock import Micros
+from trivium.engine.activity import Activity
 from trivium.engine.host import Host
 from trivium.engine.journal import Journal
 from trivium.engine.mailbox import Mailbox
+from trivium.engine.openings import Openings
+from trivium.engine.telling import Teller
 from trivium.engine.timers import Timer
-from trivium.engine.waiting import Wait, Waits
 from trivium.errors import NotJson, Parked, TooLarge
 from trivium.ids import RunId
 from trivium.json import JsonValue, dumps, loads
 from trivium.model.commit import Applied, Broken, ClaimedRun, End, Park, Refused, Release, Result, RunUnit, Woken
 from trivium.model.drivers import Driver
-from trivium.model.events import RunClaimed, RunEnded, RunParked, RunReleased, StepEnded
 from trivium.model.failure import Failure, failure_of
 from trivium.model.inbox import Item, ItemKind
-from trivium.model.journal import Entry, EntryKind
-from trivium.model.states import FailureKind, RunStatus, StepStatus
+from trivium.model.states import FailureKind, RunStatus
 
 _log = logging.getLogger("trivium.engine")
 
@@ -50,7 +45,7 @@ class Leaving(Enum):
 class Drive:
     """One claimed run. `run` is its life; everything else is called on the event loop while it lives."""
 
-    def __init__(self, claimed: ClaimedRun, driver: Driver, host: Host) -> None:
+    def __init__(self, claimed: ClaimedRun, driver: Driver, host: Host[Drive]) -> None:
         self.record = claimed.run
         self.run_id = claimed.run.id
         self.epoch = claimed.run.epoch
@@ -62,7 +57,6 @@ class Drive:
         self.leaving: Leaving | None = None
         self.stopping = False
         self.ended: End | None = None
-        self.idle = False
         self.holds_slot = True
         """Of the worker's slots: until the run only waits, or ends."""
         self.finished = False
@@ -70,22 +64,22 @@ class Drive:
         """Whether its task group may be given more to do; threads that were given up may ask at any time."""
         self.writes = True
         """Whether its last unit is still to come."""
-        self.open_entries: dict[int, Callable[[], Entry]] = {}
-        """By seq: how to write down what has begun and not ended."""
-        self.notes: list[str] = []
+        self.openings = Openings()
+        self.teller = Teller(claimed.run, host)
+        self.activity = Activity(
+            host.timers,
+            check=self.check_leaving,
+            on_idle=self._turned_idle,
+            on_busy=self._turned_busy,
+            note=self.openings.note,
+        )
         self.stuck_labels: set[str] = set()
         """Calls that timed out and could not be stopped: while one runs, the run is neither parked nor handed over."""
         self.on_leaving: Callable[[], None] | None = None
         """Wakes verbs that wait for something else than an item or a time."""
-        self._own_tasks: set[int] = set()
-        self._noted: set[int] = set()
         self._unproven = claimed.run.losses > 0
         """Its last owner died with it, and nothing of it has ended since."""
         self._wake_seen = claimed.run.wake_seq
-        self._waits = Waits()
-        self._active = 1
-        self._parking = False
-        self._settled: anyio.Event | None = None
         self._park_timer: Timer | None = None
         self._cancel_reason: str | None = None
         self._timed_out = False
@@ -109,12 +103,11 @@ class Drive:
             if record.losses >= MAX_LOSSES:
                 ending = End(RunStatus.FAILED, error=_lost_too_often(record.losses))
             elif not self._cancelling:
-                if self.host.listening:
-                    self._emit_claimed()
+                self.teller.claimed(len(self.journal))
                 async with anyio.create_task_group() as tasks:
                     self._tasks = tasks
                     self.takes_tasks = True
-                    self.adopt_task()
+                    self.activity.adopt_task()
                     self.deliver(record.wake_seq, self._first_inbox)
                     ending = await self._outcome_of(body)
                     if self.leaving is Leaving.RELEASED:
@@ -182,7 +175,7 @@ class Drive:
         unit = RunUnit(
             run_id=self.run_id,
             epoch=self.epoch,
-            entries=[self._cancelled(entry) for entry in self._left_open(ending)],
+            entries=self.openings.cut_off(self.host.clock.now(), children=ending.status is not RunStatus.COMPLETED),
             notes=self._last_notes(ending),
             then=ending,
         )
@@ -196,30 +189,11 @@ class Drive:
             return
         self.end_is_durable(ending)
 
-    def _left_open(self, ending: End) -> list[Entry]:
-        """What had begun and is cut off by the end. The children of a run that completed go on without it."""
-        entries = [make() for make in self.open_entries.values()]
-        if ending.status is RunStatus.COMPLETED:
-            entries = [entry for entry in entries if entry.kind is not EntryKind.CHILD]
-        return entries
-
     def end_is_durable(self, ending: End) -> None:
         """The run has ended, in a commit that is done."""
         self.ended = ending
         self.host.run_ended(self, ending)
-        if self.host.listening:
-            record = self.record
-            self.host.emit(
-                RunEnded(
-                    run_id=self.run_id,
-                    root_id=record.root_id,
-                    at=self.host.clock.now(),
-                    kind=record.kind,
-                    name=record.name,
-                    status=ending.status,
-                    error=ending.error,
-                )
-            )
+        self.teller.ended(ending)
 
     async def _release(self) -> None:
         if any(executor.is_stuck(f"{self.run_id}/") for executor in self.host.executors.values()):
@@ -228,11 +202,14 @@ class Drive:
             )
             return
         unit = RunUnit(
-            run_id=self.run_id, epoch=self.epoch, entries=self._unnoted(), notes=self.take_notes(), then=Release()
+            run_id=self.run_id,
+            epoch=self.epoch,
+            entries=self.openings.unnoted(),
+            notes=self.openings.take_notes(),
+            then=Release(),
         )
         result = await self.host.committer.commit(unit)
-        if self.host.listening:
-            self._emit_released(lost=not isinstance(result, Applied))
+        self.teller.released(lost=not isinstance(result, Applied))
 
     # --- what others tell it ----------------------------------------------------------------------
 
@@ -240,7 +217,7 @@ class Drive:
         """The worker shuts down: let the steps under way finish, begin nothing, hand the run back."""
         if self.leaving is None and self.ended is None and not self.stopping:
             self.stopping = True
-            if not self._parking:
+            if not self.activity.held:
                 self._unwind(Leaving.RELEASED)
 
     def cut_off(self) -> None:
@@ -254,9 +231,8 @@ class Drive:
             return
         _log.warning("run %s is owned by another worker now: what this one does is dropped", self.run_id)
         self.leaving = Leaving.LOST
-        self._settle()
-        if self.host.listening:
-            self._emit_released(lost=True)
+        self.activity.open_gate()
+        self.teller.released(lost=True)
         if self._tasks is not None:
             self._tasks.cancel_scope.cancel()
 
@@ -279,7 +255,7 @@ class Drive:
         """Cancel what runs, then end as cancelled. An end that was committed before wins."""
         if self._cancel_reason is None:
             self._cancel_reason = reason or "cancelled"
-            if self._tasks is not None and not self._parking:
+            if self._tasks is not None and not self.activity.held:
                 self._tasks.cancel_scope.cancel()
 
     @property
@@ -298,7 +274,7 @@ class Drive:
 
     def _time_out(self) -> None:
         self._timed_out = True
-        if self._tasks is not None and not self._parking:
+        if self._tasks is not None and not self.activity.held:
             self._tasks.cancel_scope.cancel()
 
     def wake_seq_seen(self, wake_seq: int) -> None:
@@ -323,7 +299,7 @@ class Drive:
 
     def wake(self, kind: ItemKind, name: str) -> None:
         """Have those who wait for such an item look again."""
-        self._waits.came(kind, name)
+        self.activity.waits.came(kind, name)
 
     async def next_delivery(self, wake_seq: int) -> None:
         """Return when the inbox was delivered as it stood at `wake_seq`, or later."""
@@ -339,61 +315,7 @@ class Drive:
             self._delivered.set()
             self._delivered = None
 
-    # --- waiting ---------------------------------------------------------------------------------
-
-    def adopt_task(self) -> None:
-        """The current task is one of the run's: a wait in it counts for parking."""
-        self._own_tasks.add(anyio.get_current_task().id)
-
-    def is_own_task(self) -> bool:
-        """Whether the current task is one of the run's."""
-        return anyio.get_current_task().id in self._own_tasks
-
-    def release_task(self) -> None:
-        self._own_tasks.discard(anyio.get_current_task().id)
-
-    async def pin(self, what: str) -> bool:
-        """What begins now keeps the run from parking. Whether it does so by itself, in a task that the context did not
-        make: then `suspend` ends it."""
-        if self.is_own_task():
-            return False
-        while self._parking and self._settled is not None:
-            await self._settled.wait()
-        self.check_leaving()
-        self.note(f"{what} was asked for in a task that the context did not make: the run stays in memory for it")
-        self.resume()
-        return True
-
-    async def wait(self, wait: Wait, *, own: bool | None = None) -> None:
-        """Return when there is something to look at: an item that fits, or the time.
-
-        `own` says whether the current task is one of the run's; None: find out.
-
-        :raises Parked: the run leaves memory
-        """
-        self.check_leaving()
-        host = self.host
-        timer = None if wait.due_at is None else host.timers.at(wait.due_at, wait.event.set)
-        counts = own if own is not None else self.is_own_task()
-        if not counts:
-            self.note(
-                f"{wait.reason} {', '.join(sorted(wait.names))!r} was awaited in a task that the context did not make:"
-                " the run stays in memory"
-            )
-        self._waits.add(wait)
-        if counts:
-            self.suspend()
-        try:
-            await wait.event.wait()
-            while self._parking and self._settled is not None:
-                await self._settled.wait()
-        finally:
-            self._waits.remove(wait)
-            if timer is not None:
-                timer.cancel()
-            if counts and self.leaving is not Leaving.PARKED:
-                self.resume()
-        self.check_leaving()
+    # --- at the verbs ----------------------------------------------------------------------------
 
     def call_begins(self) -> None:
         """A step is under way until `call_ends`."""
@@ -415,24 +337,21 @@ class Drive:
         if self.leaving is not None or self._cancelling:
             raise Parked
 
-    def suspend(self) -> None:
-        """One coroutine fewer is at work."""
-        self._active -= 1
-        if self._active == 0 and self.leaving is None:
-            self.idle = True
-            self.host.slot_freed(self)
-            self._arm_park()
-
-    def resume(self) -> None:
-        """One more is at work."""
-        self._active += 1
-        if self.idle:
-            self.idle = False
-            if self._park_timer is not None:
-                self._park_timer.cancel()
-            self.host.slot_taken(self)
-
     # --- parking ---------------------------------------------------------------------------------
+
+    @property
+    def idle(self) -> bool:
+        """Whether every coroutine of the run only waits."""
+        return self.activity.idle
+
+    def _turned_idle(self) -> None:
+        self.host.slot_freed(self)
+        self._arm_park()
+
+    def _turned_busy(self) -> None:
+        if self._park_timer is not None:
+            self._park_timer.cancel()
+        self.host.slot_taken(self)
 
     def _arm_park(self) -> None:
         if self._park_timer is not None:
@@ -440,48 +359,38 @@ class Drive:
         self._park_timer = self.host.timers.after(self.host.park_after, self._try_park)
 
     def _try_park(self) -> None:
-        if not self.idle or self._parking or self.leaving or self._cancelling or not self._waits:
+        waits = self.activity.waits
+        if not self.idle or self.activity.held or self.leaving or self._cancelling or not waits:
             return
-        if any(wait.event.is_set() for wait in self._waits):
+        if any(wait.event.is_set() for wait in waits):
             return  # what it waited for is here, and its coroutine about to go on; the store knows that we have seen it
         if self.stuck_labels:
             self._arm_park()
             return
         faults.reach("engine.before_park")
-        self._parking = True
-        self._settled = anyio.Event()
-        dues = [wait.due_at for wait in self._waits if wait.due_at is not None]
+        self.activity.close_gate()
+        dues = [wait.due_at for wait in waits if wait.due_at is not None]
         if self.record.deadline is not None:
             dues.append(self.record.deadline)
-        groups = tuple(frozenset(map(RunId, wait.missing)) for wait in self._waits if wait.kind is ItemKind.CHILD_END)
-        park = Park(next(iter(self._waits)).reason, min(dues, default=None), groups)
+        groups = tuple(frozenset(map(RunId, wait.missing)) for wait in waits if wait.kind is ItemKind.CHILD_END)
+        park = Park(next(iter(waits)).reason, min(dues, default=None), groups)
         unit = RunUnit(
             run_id=self.run_id,
             epoch=self.epoch,
-            entries=self._unnoted(),
-            notes=list(self.notes),
+            entries=self.openings.unnoted(),
+            notes=list(self.openings.notes),
             expect_wake=self._wake_seen,
             then=park,
         )
         self.host.committer.submit(unit, lambda result: self._parked(park, result))
 
     def _parked(self, park: Park, result: Result) -> None:
-        self._parking = False
         if isinstance(result, Applied):
             self._unwind(Leaving.PARKED)
             self.host.run_parked(park.due_at)
-            if self.host.listening:
-                self.host.emit(
-                    RunParked(
-                        run_id=self.run_id,
-                        root_id=self.record.root_id,
-                        at=self.host.clock.now(),
-                        reason=park.reason,
-                        due_at=park.due_at,
-                    )
-                )
+            self.teller.parked(park)
             return
-        self._settle()
+        self.activity.open_gate()
         if isinstance(result, Woken):
             self.wake_seq_seen(result.wake_seq)
             if self._cancelling and self._tasks is not None:
@@ -493,56 +402,30 @@ class Drive:
         else:
             self.not_applied(result)
 
-    def _settle(self) -> None:
-        self._parking = False
-        if self._settled is not None:
-            self._settled.set()
-
     def _unwind(self, leaving: Leaving) -> None:
         """Let every coroutine that waits raise `Parked`; the others raise it at their next verb."""
         self.leaving = leaving
-        self._settle()
-        self._waits.wake_all()
+        self.activity.finish()
         self._wake_delivered()
         if self.on_leaving is not None:
             self.on_leaving()
 
     # --- what rides along ------------------------------------------------------------------------
 
-    def note(self, text: str) -> None:
-        """A line for the history, with the next commit."""
-        if text not in self.notes:
-            self.notes.append(text)
-
-    def take_notes(self) -> list[str]:
-        """The lines that wait for a commit: they go with the one that is being made."""
-        notes, self.notes = self.notes, []
-        return notes
-
     def _last_notes(self, ending: End) -> list[str]:
         if ending.status is RunStatus.COMPLETED:
             unasked = self.journal.unasked()
             if unasked:
-                self.note(f"{len(unasked)} journal entries were not asked for again, first {unasked[0]!r}")
-        return self.take_notes()
-
-    def _unnoted(self) -> list[Entry]:
-        """What has begun and is not in the journal yet."""
-        return [make() for seq, make in self.open_entries.items() if seq not in self._noted]
+                self.openings.note(f"{len(unasked)} journal entries were not asked for again, first {unasked[0]!r}")
+        return self.openings.take_notes()
 
     def write_down_starts(self, begun_before: Micros) -> None:
         """Have long steps show in the store: called about once a second, never for each step."""
-        if self.leaving or self._parking or self.ended:
+        if self.leaving or self.activity.held or self.ended:
             return
         if self._unproven:
             return  # any commit clears the losses: a step that kills its worker after a second would never be found out
-        fresh = []
-        for seq, make in self.open_entries.items():
-            if seq not in self._noted:
-                entry = make()
-                if entry.started_at is not None and entry.started_at <= begun_before:
-                    self._noted.add(seq)
-                    fresh.append(entry)
+        fresh = self.openings.noting(begun_before)
         if fresh:
             unit = RunUnit(run_id=self.run_id, epoch=self.epoch, entries=fresh)
             self.host.committer.submit(unit, self.after_note)
@@ -555,57 +438,9 @@ class Drive:
             self.not_applied(result)
 
     def closes(self, seq: int) -> None:
-        """What had begun under `seq` has ended. Said when its last state is handed to the committer: from then on the
-        older state must not be written any more, since it would land behind, and so over, the last one."""
-        self.open_entries.pop(seq, None)
-        self._noted.discard(seq)
+        """What had begun under `seq` has ended, and its last state is handed to the committer now."""
+        self.openings.close(seq)
         self._unproven = False
-
-    def _cancelled(self, entry: Entry) -> Entry:
-        entry.status = StepStatus.CANCELLED
-        entry.wait_reason = None
-        entry.due_at = None
-        entry.finished_at = self.host.clock.now()
-        return entry
-
-    # --- events ----------------------------------------------------------------------------------
-
-    def emit_entry(self, entry: Entry) -> None:
-        """An entry has its last state."""
-        self.host.emit(
-            StepEnded(
-                run_id=self.run_id,
-                root_id=self.record.root_id,
-                at=self.host.clock.now(),
-                key=entry.key,
-                name=entry.name,
-                kind=entry.kind,
-                status=entry.status,
-                attempts=entry.attempts,
-                error=entry.error,
-                started_at=entry.started_at,
-                finished_at=entry.finished_at,
-            )
-        )
-
-    def _emit_claimed(self) -> None:
-        record = self.record
-        self.host.emit(
-            RunClaimed(
-                run_id=self.run_id,
-                root_id=record.root_id,
-                at=self.host.clock.now(),
-                kind=record.kind,
-                name=record.name,
-                epoch=self.epoch,
-                replayed=len(self.journal),
-            )
-        )
-
-    def _emit_released(self, *, lost: bool) -> None:
-        self.host.emit(
-            RunReleased(run_id=self.run_id, root_id=self.record.root_id, at=self.host.clock.now(), lost=lost)
-        )
 
     @property
     def tasks(self) -> anyio.abc.TaskGroup:

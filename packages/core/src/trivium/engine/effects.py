@@ -202,7 +202,7 @@ class Ledger:
         def settled(result: Result) -> None:
             # Another run, which wondered about it too, may have been first to write down what it found.
             if isinstance(result, Refused):
-                drive.note(f"what was found out about an effect was not written down: {result.error}")
+                drive.openings.note(f"what was found out about an effect was not written down: {result.error}")
             else:
                 drive.after_note(result)
 
@@ -215,7 +215,7 @@ class Ledger:
         """
         drive = self._drive
         name = f"effect:{asked.key}"
-        drive.note(f"effect {asked.key!r} may or may not have happened: waiting for the signal {name!r}")
+        drive.openings.note(f"effect {asked.key!r} may or may not have happened: waiting for the signal {name!r}")
         while True:
             item = drive.mailbox.take(ItemKind.SIGNAL, name)
             if item is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import Generic, TypeVar
 
 from trivium.bridge import Bridge
 from trivium.clock import Clock, Micros
@@ -20,11 +20,10 @@ from trivium.model.runs import Definition, NewRun, Run
 from trivium.registry import Registry
 from trivium.storage.port import Storage
 
-if TYPE_CHECKING:
-    from trivium.engine.drive import Drive
+D = TypeVar("D")
 
 
-class Host(ABC):
+class Host(ABC, Generic[D]):
     """The worker, as its drives see it. Everything is called on the event loop."""
 
     bridge: Bridge
@@ -47,15 +46,15 @@ class Host(ABC):
         """Send an event to whoever listens."""
 
     @abstractmethod
-    def slot_freed(self, drive: Drive) -> None:
+    def slot_freed(self, drive: D) -> None:
         """The run only waits now."""
 
     @abstractmethod
-    def slot_taken(self, drive: Drive) -> None:
+    def slot_taken(self, drive: D) -> None:
         """The run goes on, in place; this may exceed the worker's concurrency for a moment."""
 
     @abstractmethod
-    def run_ended(self, drive: Drive, ending: End) -> None:
+    def run_ended(self, drive: D, ending: End) -> None:
         """The run's end is durable."""
 
     @abstractmethod
@@ -63,7 +62,7 @@ class Host(ABC):
         """A run left memory; it wants to be claimed at `due_at`."""
 
     @abstractmethod
-    def look_into_inbox(self, drive: Drive) -> None:
+    def look_into_inbox(self, drive: D) -> None:
         """Read the run's inbox soon and deliver what is new."""
 
     @abstractmethod

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import cast
 
 import anyio
 
@@ -17,7 +16,6 @@ from trivium.executors.port import Call
 from trivium.json import JsonText, JsonValue, digest, dumps, loads
 from trivium.model.commit import Applied, Broken, End, Refused, Result, RunUnit
 from trivium.model.context import Outcome
-from trivium.model.events import StepRetrying, StepStarted
 from trivium.model.failure import Failure, failure_of
 from trivium.model.journal import Entry, EntryKind
 from trivium.model.policies import Delivery, Overlap, Retry, next_delay
@@ -107,7 +105,7 @@ class StepPerformer:
         """Attempt it until it completes or fails for good, and hand its outcome to the committer; `call.done` is called
         once that is durable. Unwinds quietly when the run leaves memory."""
         drive = self._drive
-        drive.open_entries[call.seq] = lambda: self._open_entry(call)
+        drive.openings.begin(call.seq, lambda: self._open_entry(call))
         drive.call_begins()
         try:
             if call.wait is not None:
@@ -127,20 +125,10 @@ class StepPerformer:
         drive, host = self._drive, self._host
         action = call.action
         call.attempt += 1
-        if host.listening:
-            host.emit(
-                StepStarted(
-                    run_id=drive.run_id,
-                    root_id=drive.record.root_id,
-                    at=host.clock.now(),
-                    key=call.key,
-                    name=action.name,
-                    attempt=call.attempt,
-                )
-            )
+        drive.teller.step_started(call.key, action.name, call.attempt)
         if action.delivery is Delivery.AT_MOST_ONCE and not await self._begin_at_most_once(call):
             return False
-        buffer = self._scope.buffer(call) if action.context_parameter is not None else None
+        buffer = self._scope.buffer(call.key, call.attempt) if action.context_parameter is not None else None
         try:
             found = await self._attempt(call, buffer)
         except AskEffect as ask:
@@ -154,7 +142,8 @@ class StepPerformer:
         if delay is None:
             self._fail(call, found)
             return False
-        wait = Wait(WaitReason.RETRY, due_at=Micros(host.clock.now() + round(delay * SECOND)))
+        due_at = Micros(host.clock.now() + round(delay * SECOND))
+        wait = Wait(WaitReason.RETRY, due_at=due_at)
         call.wait = wait
         unit = RunUnit(run_id=drive.run_id, epoch=drive.epoch, entries=[self._open_entry(call)])
         result = await host.committer.commit(unit)
@@ -162,25 +151,13 @@ class StepPerformer:
             drive.not_applied(result)
             return False
         drive.wake_seq_seen(result.wake_seq)
-        if host.listening:
-            host.emit(
-                StepRetrying(
-                    run_id=drive.run_id,
-                    root_id=drive.record.root_id,
-                    at=host.clock.now(),
-                    key=call.key,
-                    name=action.name,
-                    attempt=call.attempt,
-                    error=found,
-                    due_at=cast(Micros, wait.due_at),
-                )
-            )
+        drive.teller.step_retrying(call.key, action.name, call.attempt, found, due_at)
         await self._delay(call, wait)
         return True
 
     async def _delay(self, call: StepCall, wait: Wait) -> None:
         call.wait = wait
-        await self._drive.wait(wait, own=call.own)
+        await self._drive.activity.wait(wait, own=call.own)
         call.wait = None
 
     def _next_delay(self, call: StepCall, failure: Failure) -> float | None:
@@ -387,8 +364,8 @@ class StepPerformer:
             except Exception as error:  # foreign code: the driver's
                 drive.break_off(failure_of(error))
         unit = RunUnit(run_id=drive.run_id, epoch=drive.epoch, entries=(entry,), then=end)
-        if end is not None and drive.notes:
-            unit.notes = drive.take_notes()
+        if end is not None and drive.openings.notes:
+            unit.notes = drive.openings.take_notes()
         if buffer is not None:
             buffer.fill(unit)
         drive.closes(call.seq)
@@ -397,8 +374,7 @@ class StepPerformer:
     def _settled(self, call: StepCall, entry: Entry, outcome: Outcome, unit: RunUnit, result: Result) -> None:
         drive = self._drive
         if isinstance(result, Applied):
-            if self._host.listening:
-                drive.emit_entry(entry)
+            drive.teller.entry_ended(entry)
             for new, started in zip(unit.starts, result.started, strict=True):
                 self._host.adopt(new, started)
             if isinstance(unit.then, End):

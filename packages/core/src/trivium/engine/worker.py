@@ -43,7 +43,7 @@ NOTED_AFTER = 200_000
 """Microseconds after which a step that runs is written down at the next tick."""
 
 
-class Worker(Host):
+class Worker(Host[Drive]):
     """What claims and drives, on the event loop. Its threads and its lifetime are the engine's matter."""
 
     def __init__(
