@@ -189,6 +189,26 @@ def test_closing_wakes_who_waits_and_leaves_no_socket(bells: Bells) -> None:
     assert bell.wait(60) == Ring()
 
 
+def test_closing_wakes_who_waits_though_its_socket_was_removed(bells: Bells) -> None:
+    bell = bells.hang(OWNER)
+    waiting = threading.Thread(target=bell.wait, args=(1_000,), daemon=True)
+    waiting.start()
+    (bells.path / bell.name).unlink()
+
+    closing = threading.Thread(target=bell.close, daemon=True)
+    closing.start()
+    closing.join(PATIENCE)
+    waiting.join(PATIENCE)
+
+    assert (closing.is_alive(), waiting.is_alive()) == (False, False)
+
+
+def test_a_bell_that_is_hung_leaves_nothing_but_its_socket(bells: Bells) -> None:
+    bell = bells.hang(OWNER)
+
+    assert [path.name for path in bells.path.iterdir()] == [bell.name]
+
+
 def test_ringing_where_nobody_ever_waited_does_nothing(tmp_path: Path) -> None:
     Bells(tmp_path).ring(echo(work=True), None)
 

@@ -36,6 +36,7 @@ LONGEST_ADDRESS: Final = 103
 GRAIN: Final = 2_000_000_000
 """Nanoseconds: the coarsest time stamps that a file system has."""
 SUFFIX: Final = ".bell"
+UNFINISHED: Final = ".new"
 
 
 def encode(ring: Ring) -> bytes:
@@ -68,18 +69,27 @@ class Bell(Doorbell, Forked):
         self._most = backlog()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
+        self._listening = threading.Lock()
         register(self)
 
     def hang(self) -> None:
         """Become reachable."""
+        # Under another name first: binding makes the file before it can be connected to, and a sender that comes in
+        # between would take its owner for dead and remove it.
+        unfinished = self.name.removesuffix(SUFFIX) + UNFINISHED
         try:
-            self._socket.bind(self._bells.address(self.name))
+            self._socket.bind(self._bells.address(unfinished))
+            os.rename(self._bells.path / unfinished, self._bells.path / self.name)
         except OSError as error:
             self._socket.close()
             raise StoreUnreachable(f"cannot hang a doorbell in {self._bells.path}: {error.strerror}") from error
 
     @override
     def wait(self, timeout: float) -> Ring:
+        with self._listening:
+            return self._wait(timeout)
+
+    def _wait(self, timeout: float) -> Ring:
         heard = self._drain()
         deadline = time.monotonic() + timeout
         while not heard and not self._closed and (left := deadline - time.monotonic()) > 0:
@@ -105,15 +115,20 @@ class Bell(Doorbell, Forked):
         if self._closed:
             return
         self._closed = True
+        # For a `wait` under way. Linux wakes it by this, which needs no file: somebody may have removed that.
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as waker:
             waker.setblocking(False)
-            waker.sendto(b"", self._bells.address(self.name))  # for a `wait` under way; one with a full queue is awake
+            waker.sendto(b"", self._bells.address(self.name))  # other systems; one with a full queue is awake
         self._bells.take_down(self)
-        self._socket.close()
+        with self._listening:  # else the number that it listens to may be another file's by now
+            self._socket.close()
 
     @override
     def after_fork_in_child(self) -> None:
         self._closed = True  # its parent's; here it stays silent
+        self._listening = threading.Lock()  # a thread that does not exist here may have held it
         self._socket.close()
 
 
