@@ -113,7 +113,9 @@ class Seat:
         self._stack = ExitStack()
 
     def __enter__(self) -> Seat:
-        self._hearts = [self._stack.enter_context(pause_at("engine.before_beat", nth)) for nth in (1, 2)]
+        self._hearts = [
+            self._stack.enter_context(pause_at("engine.before_beat", nth, counts=self._in_my_heart)) for nth in (1, 2)
+        ]
         with pause_at("engine.before_wait") as idle:
             self.portal = self._stack.enter_context(start_blocking_portal(self._backend))
             self._stack.enter_context(self.portal.wrap_async_context_manager(self.app))
@@ -123,6 +125,12 @@ class Seat:
 
     def __exit__(self, *error: Any) -> None:
         self.close()
+
+    def _in_my_heart(self) -> bool:
+        """Whether this is the heart's thread of this app: that of another seat is held by its own pauses alone, or it
+        would wait for this one to be closed, which may wait for that."""
+        engine = self.app._engine
+        return engine is not None and engine._heart is not None and engine._heart._thread is threading.current_thread()
 
     def beat_once(self) -> None:
         """Let this boot's heart beat; that of the next one is held."""

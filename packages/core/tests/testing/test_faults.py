@@ -142,6 +142,20 @@ def test_a_race_is_forced_by_two_pauses():
     assert order == ["second", "first"]
 
 
+def test_a_pause_may_be_meant_for_one_of_several_threads():
+    threads = [threading.Thread(target=reach, args=("here",)) for _ in range(2)]
+    meant, other = threads
+    with pause_at("here", counts=lambda: threading.current_thread() is meant) as pause:
+        for thread in (other, meant):
+            thread.start()
+        other.join(PATIENCE)
+        pause.wait_reached()
+        assert (other.is_alive(), meant.is_alive()) == (False, True)
+    meant.join(PATIENCE)
+
+    assert not meant.is_alive()
+
+
 def test_a_pause_that_nobody_reaches_is_said():
     with pause_at("here") as pause, pytest.raises(TimeoutError, match="nobody reached here"):
         pause.wait_reached(timeout=0.001)

@@ -32,12 +32,15 @@ PATIENCE = 30.0
 class _Fault:
     """Something that happens when a point is reached for the nth time."""
 
-    def __init__(self, point: str, nth: int, act: Act) -> None:
+    def __init__(self, point: str, nth: int, act: Act, counts: Callable[[], bool] | None = None) -> None:
         self.point, self.act = point, act
         self._left = nth
+        self._counts = counts
 
     def reached(self) -> bool:
         """Count; whether this was the nth time. Called under the lock."""
+        if self._counts is not None and not self._counts():
+            return False
         self._left -= 1
         return self._left == 0
 
@@ -138,10 +141,11 @@ class Pause:
 
 
 @contextmanager
-def pause_at(point: str, nth: int = 1) -> Iterator[Pause]:
-    """Hold the thread that reaches `point` for the nth time until `resume` is called or the block is left."""
+def pause_at(point: str, nth: int = 1, *, counts: Callable[[], bool] | None = None) -> Iterator[Pause]:
+    """Hold the thread that reaches `point` for the nth time until `resume` is called or the block is left. Where
+    several threads come by that do the same, `counts` says, asked in each, whether this one is meant."""
     pause = Pause(point)
-    with _during(_Fault(point, nth, pause._hold)):
+    with _during(_Fault(point, nth, pause._hold, counts)):
         try:
             yield pause
         finally:
