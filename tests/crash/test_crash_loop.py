@@ -18,7 +18,7 @@ MOST_DEATHS = 6
 
 def keep_workers(site: Site, nursery: Nursery, *, many: int = 2) -> list[int]:
     """Have so many workers until all runs have ended; the process ids of those that died meanwhile."""
-    workers = [site.spawn("work", until_all_ended=True, heartbeat_timeout=0.5) for _ in range(many)]
+    workers = [site.spawn("work", until_all_ended=True, heartbeat_timeout=3.0) for _ in range(many)]
     deaths: list[int] = []
     while workers:
         ended = nursery.wait_any(workers)
@@ -26,7 +26,7 @@ def keep_workers(site: Site, nursery: Nursery, *, many: int = 2) -> list[int]:
         if ended.wait() != 0:
             deaths.append(ended.pid)
             assert len(deaths) <= MOST_DEATHS
-            workers.append(site.spawn("work", until_all_ended=True, heartbeat_timeout=0.5))
+            workers.append(site.spawn("work", until_all_ended=True, heartbeat_timeout=3.0))
     return deaths
 
 
