@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -21,13 +20,14 @@ from trivium.model.policies import micros
 from trivium.model.runs import Definition
 from trivium.model.states import RunStatus
 from trivium_dag.definition import KIND, Flow
+from trivium_dag.files import FlowFiles
 from trivium_dag.inputs import check_inputs
-from trivium_dag.loading import Loaded, lint_file, load_bytes
+from trivium_dag.loading import Loaded, lint_file
 from trivium_dag.pictures import picture_of
 from trivium_dag.plan import Plan, compile_flow
 from trivium_dag.recent import Recent
 from trivium_dag.state import Progress
-from trivium_dag.yaml_reader import SUFFIXES, read_bytes
+from trivium_dag.yaml_reader import SUFFIXES
 
 WAVE = 512
 """Steps that are launched before those that ended are looked at: what a step holds while it waits for its turn, the
@@ -35,8 +35,6 @@ garbage collector walks again and again."""
 
 PLANS = 128
 """Compiled definitions that are kept."""
-FILES = 16
-"""Loaded files that are kept, by name and content: an application starts the same few again and again."""
 
 
 class FlowDriver(Driver):
@@ -47,7 +45,7 @@ class FlowDriver(Driver):
 
     def __init__(self) -> None:
         self._plans: Recent[DefinitionId, Plan] = Recent(PLANS)
-        self._files: Recent[tuple[str, bytes], Loaded] = Recent(FILES)
+        self._files = FlowFiles()
 
     @override
     def prepare(self, target: object, inputs: JsonValue, names: Names) -> Prepared | None:
@@ -80,8 +78,7 @@ class FlowDriver(Driver):
             raise NotFound("flow", target.removeprefix(f"{KIND}:"), hint=hint)
         if not _is_flow_file(Path(target)):
             return None
-        data = read_bytes(Path(target))
-        return self._files.get((target, hashlib.sha256(data).digest()), lambda: load_bytes(data, target))
+        return self._files.load(target)
 
     @override
     async def drive(self, context: RunContext) -> JsonValue:
