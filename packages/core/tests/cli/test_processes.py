@@ -169,6 +169,20 @@ def test_a_run_that_waits_for_a_signal_goes_on_with_it(folder: Any, processes: A
     assert (waiting.returncode, json.loads(out)) == (0, {"got": {"amount": 12}})
 
 
+def test_an_interruption_before_the_run_has_begun_stops_it_like_any_other(folder: Any):
+    early = WAITER.replace("waiter", "early").replace(
+        "            return Prepared", "            os.kill(os.getpid(), signal.SIGINT)\n            return Prepared"
+    )
+    folder.install("acme_early", "acme_early", f"import os\nimport signal\n{early}")
+
+    interrupted = folder.process("run", "early:one")
+    _, story = interrupted.communicate()
+
+    assert (interrupted.returncode, "Traceback" in story) == (130, False), story
+    assert f"go on with: trivium runs resume {folder.run_id()}" in story
+    assert folder("runs", "show", folder.run_id(), "--json").json["status"] in ("queued", "waiting")
+
+
 def test_a_reader_that_has_seen_enough_is_no_error(folder: Any):
     for _ in range(3):
         folder("run", "sum.yaml", "-i", "a=1")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import redirect_stdout
 
 import anyio
@@ -41,11 +41,13 @@ async def _drive(session: Session, begin: Begin, watch: Callable[[], Watcher], j
     data = sys.stdout
     with redirect_stdout(sys.stderr):  # what modules and actions print must not get between the data
         async with session.app(only_started=True, observers=[watcher] if watcher.listens else []) as app:
-            handle, found = await begin(app, watcher)
-            with watcher:
-                code = await _to_the_end(app, handle, watcher, found=found)
-                snapshot = await handle.snapshot()
-                watcher.catch_up(snapshot.run, snapshot.entries)
+            # From before the run begins: its first step may be under way before this task goes on.
+            with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+                handle, found = await begin(app, watcher)
+                with watcher:
+                    code = await _to_the_end(app, handle, watcher, signals, found=found)
+                    snapshot = await handle.snapshot()
+                    watcher.catch_up(snapshot.run, snapshot.entries)
             if snapshot.run.status.terminal:
                 with redirect_stdout(data):
                     return conclude(snapshot, json=json)
@@ -67,20 +69,21 @@ async def take_up(app: Trivium, handle: RunHandle, watcher: Watcher, *, retry: b
     await app.drive(handle.id)
 
 
-async def _to_the_end(app: Trivium, handle: RunHandle, watcher: Watcher, *, found: bool) -> int:
+async def _to_the_end(
+    app: Trivium, handle: RunHandle, watcher: Watcher, signals: AsyncIterator[signal.Signals], *, found: bool
+) -> int:
     """Returns when the run has ended or a signal stopped us; then with its exit code."""
     code = 0
     async with anyio.create_task_group() as tasks:
 
         async def stop_on_signal() -> None:
             nonlocal code
-            with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-                async for number in signals:
-                    if code:
-                        leave(code)
-                    code = INTERRUPTED if number == signal.SIGINT else TERMINATED
-                    say("stopping: the steps under way may finish; Ctrl-C again leaves at once")
-                    tasks.start_soon(stop)
+            async for number in signals:
+                if code:
+                    leave(code)
+                code = INTERRUPTED if number == signal.SIGINT else TERMINATED
+                say("stopping: the steps under way may finish; Ctrl-C again leaves at once")
+                tasks.start_soon(stop)
 
         async def stop() -> None:
             await app.stop()

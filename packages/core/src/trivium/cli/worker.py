@@ -61,13 +61,14 @@ async def _work(session: Session, name: str, verbose: bool) -> int:
 
     settings = session.settings
     async with session.app(only_started=False, name=name, observers=[_tell] if verbose else []) as app:
-        actions = len(app.registry.action_names())
-        queues = "all queues" if settings.queues is None else f"queues {', '.join(settings.queues)}"
-        say(f"worker {name} serves {queues} of {redacted(settings.store)} with {actions} actions")
-        if not actions:
-            say("  it knows no actions, so it drives no flows: name a module with -m")
         stopping = anyio.Event()
+        # Before anything is said or begun: whoever sees it may want to stop it.
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            actions = len(app.registry.action_names())
+            queues = "all queues" if settings.queues is None else f"queues {', '.join(settings.queues)}"
+            say(f"worker {name} serves {queues} of {redacted(settings.store)} with {actions} actions")
+            if not actions:
+                say("  it knows no actions, so it drives no flows: name a module with -m")
             async with anyio.create_task_group() as tasks:
 
                 async def stop() -> None:
