@@ -25,7 +25,7 @@ from trivium.hooks import Plugins
 from trivium.ids import RunId, WorkerId
 from trivium.json import JsonValue, dumps, loads
 from trivium.loading import load_module
-from trivium.model.commit import CancelUnit, End, NewSignal, RetryUnit, SignalUnit, StartUnit
+from trivium.model.commit import Applied, CancelUnit, End, NewSignal, Result, RetryUnit, SignalUnit, StartUnit
 from trivium.model.drivers import EveryName, Names, Prepared
 from trivium.model.events import Event, Observer
 from trivium.model.journal import Entry
@@ -250,13 +250,16 @@ class Trivium:
         engine = self.engine
         if self._roots is not None and self._worker:
             self._roots.add(new.id)
-        applied = await engine.commit(StartUnit(new))
-        started = applied.started[0]
-        if started.existed:
-            if self._roots is not None:
+
+        def adopt(result: Result) -> None:
+            if isinstance(result, Applied) and not result.started[0].existed:
+                engine.worker.adopt(new, result.started[0])
+            elif self._roots is not None:
                 self._roots.discard(new.id)
-        else:
-            engine.worker.adopt(new, started)
+
+        # Not behind the await: a caller that was cancelled meanwhile leaves a run that may be ours to drive.
+        applied = await engine.commit(StartUnit(new), first=adopt)
+        started = applied.started[0]
         return RunHandle(self, started.run_id, existed=started.existed)
 
     def _claimer(self, definition: Definition, queue: str | None, not_before: Micros | None) -> WorkerId | None:

@@ -11,6 +11,7 @@ from trivium.errors import RunCancelled, RunFailed, RunIsTerminal
 from trivium.model.events import RunEnded, RunParked, StepStarted
 from trivium.model.states import FailureKind, RunStatus, StepStatus
 from trivium.registry import action
+from trivium.storage.port import RunFilter
 
 
 @action
@@ -244,3 +245,21 @@ async def test_a_cancelled_run_may_be_retried(world):
         await run.retry()
         await run.signal("go", 1)
         assert await run.result() == 1
+
+
+async def test_a_child_that_is_being_started_when_its_parent_is_cancelled_ends_too(world, held):
+    async def main(context):
+        held.hold()
+        await context.start(waits)
+
+    async with world.app() as app, world.app(worker=False) as client:
+        run = await app.start(main)
+        await held.reached()
+        await (await client.get(run.id)).cancel()
+        await app.until(lambda: app.engine.worker.driven[run.id].cancelling)
+        held.resume()
+        await app.heard(RunEnded, run, status=RunStatus.CANCELLED)
+        (child,) = await app.app.runs(RunFilter(parent_id=run.id))
+        ended = await (await app.get(child.id)).wait()
+
+    assert ended.status is RunStatus.CANCELLED

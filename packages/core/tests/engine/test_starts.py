@@ -139,3 +139,16 @@ async def test_a_run_that_is_waited_for_from_several_places_tells_all_of_them(wo
         await app.heard(RunEnded, run)
 
     assert found == [1, 1, 1]
+
+
+async def test_a_run_whose_starter_was_cancelled_meanwhile_is_driven_all_the_same(world, held):
+    async with world.app() as app:
+        held.hold()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(app.start, echo, 1)
+            await held.reached()
+            tasks.cancel_scope.cancel()
+        held.resume()
+        ended = await app.heard(RunEnded)
+
+    assert ended.status is RunStatus.COMPLETED

@@ -6,11 +6,11 @@ Callbacks run on the event loop, in the order of submission, after the commit is
 
 from __future__ import annotations
 
-import itertools
 import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import anyio
 
@@ -99,12 +99,15 @@ class Committer:
             self._pending.on_claim = callback
             self._condition.notify()
 
-    async def commit(self, unit: Unit) -> Result:
-        """Submit and wait. A caller that is cancelled while it waits does not take the unit back."""
+    async def commit(self, unit: Unit, *, first: OnResult | None = None) -> Result:
+        """Submit and wait. A caller that is cancelled while it waits does not take the unit back: what must follow from
+        it all the same is `first`'s, which is called before the caller goes on, and also where it is gone."""
         done = anyio.Event()
         results: list[Result] = []
 
         def receive(result: Result) -> None:
+            if first is not None:
+                first(result)
             results.append(result)
             done.set()
 
@@ -125,20 +128,18 @@ class Committer:
                         return
                 self._commit(pending)
         except BaseException as error:
-            self._bridge.call_soon(lambda error=error: self._on_broken(error))  # type: ignore[misc]  # mypy: default of a lambda
+            self._bridge.call_soon(partial(self._on_broken, error))
         finally:
             self._bridge.call_soon(self._drained.set)
 
     def _store(self, batch: Batch) -> BatchResult:
         """A busy store applied nothing: somebody else holds the lock, perhaps a stopped process. Ask again."""
-        for attempt in itertools.count(1):
+        for attempt in range(1, BUSY_ATTEMPTS):
             try:
                 return self._storage.commit(batch)
             except StoreBusy as busy:
-                if attempt >= BUSY_ATTEMPTS:
-                    raise
                 _log.warning("commit %d of %d attempts: %s", attempt, BUSY_ATTEMPTS, busy)
-        raise AssertionError("count() ends")
+        return self._storage.commit(batch)
 
     def _commit(self, pending: _Pending) -> None:
         if pending.claim is not None:

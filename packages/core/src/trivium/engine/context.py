@@ -26,7 +26,7 @@ from trivium.engine.waiting import Wait
 from trivium.errors import Conflict, StepFailed, UsageError, WaitTimeout
 from trivium.ids import RunId
 from trivium.json import NULL, JsonValue, dumps, loads
-from trivium.model.commit import End, NewMessage, NewSignal, RunUnit, Woken
+from trivium.model.commit import Applied, End, NewMessage, NewSignal, Result, RunUnit, Woken
 from trivium.model.context import ChildRun, Outcome, RunContext
 from trivium.model.effects import OnUnknown
 from trivium.model.failure import Failure
@@ -232,8 +232,13 @@ class DriveContext(RunContext):
         entry.attempts = 1
         unit = self._recorder.unit(entry)
         unit.starts = [new]
-        applied = await self._recorder.commit(unit)
-        self._host.adopt(new, applied.started[0])
+
+        def adopt(result: Result) -> None:
+            if isinstance(result, Applied):
+                self._host.adopt(new, result.started[0])
+
+        # Not behind the await: where this run is cancelled meanwhile, the child may be ours to drive all the same.
+        await self._recorder.commit(unit, first=adopt)
         drive.journal.record(entry)
         return Child(drive, entry)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from trivium.engine.drive import Drive
@@ -66,9 +67,9 @@ class Recorder:
         )
         return self.unit(last)
 
-    async def commit(self, unit: RunUnit) -> Applied:
-        """Commit what a verb did; raises what refused it."""
-        result = await self._drive.host.committer.commit(unit)
+    async def commit(self, unit: RunUnit, *, first: Callable[[Result], None] | None = None) -> Applied:
+        """Commit what a verb did; raises what refused it. `first` as of the committer."""
+        result = await self._drive.host.committer.commit(unit, first=first)
         if isinstance(result, (Refused, Broken)):
             raise result.error
         applied = self.take_in(unit, result)
