@@ -312,3 +312,33 @@ async def test_a_run_with_a_thread_that_cannot_be_stopped_is_handed_back_when_th
 
     assert (left.status, left.epoch) == (RunStatus.RUNNING, 1)
     assert workers == []
+
+
+async def test_a_stop_that_is_begun_is_finished_and_who_comes_second_waits_for_it(world):
+    release = anyio.Event()
+
+    @action
+    async def slow() -> None:
+        await release.wait()
+
+    async def main(context):
+        await context.step("slow", slow)
+
+    async def let_go():
+        release.set()
+
+    async with world.app(slow) as app:
+        run = await app.start(main)
+        await app.heard(StepStarted, run)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(app.app.stop)
+            await app.until(lambda: app.engine.worker.driven[run.id].stopping)
+            tasks.cancel_scope.cancel()
+            with anyio.CancelScope(shield=True):
+                async with anyio.create_task_group() as others:
+                    others.start_soon(app.app.stop)
+                    others.start_soon(let_go)
+                workers = await app.app.workers()
+        assert await run.status() in (RunStatus.QUEUED, RunStatus.COMPLETED)
+
+    assert workers == []

@@ -69,6 +69,7 @@ class Engine:
         self._failure: BaseException | None = None
         self._stopped = False
         self._booting = anyio.Lock()
+        self._stopping = anyio.Lock()
         self._executors: dict[str, Executor] = {}
         self._lingers = False
         """Threads of steps go on after the end: so does the presence, or their runs would be driven elsewhere beside
@@ -144,20 +145,27 @@ class Engine:
     async def stop(self) -> None:
         """Stop working: let the steps under way finish within the grace, hand the runs back, leave. May be called
         twice."""
-        if self._stopped:
-            return
         self._stopped = True
-        if self._failure is None:
-            await self.worker.stop(self.settings.shutdown_grace)
-            faults.reach("engine.before_leave")
-        for executor in self._executors.values():
-            executor.close()
-        async with self._booting:  # a boot under way is waited for, or it would outlive its end
-            self._lingers = self._presence is not None and any(each.running for each in self._executors.values())
-            await self._unboot()
-        await self.committer.aclose()
-        self._deaf = True
-        self.watches.look_all()
+        # Begun is finished: half of it would leave threads that use a closed store. Who comes second waits for it.
+        with anyio.CancelScope(shield=True):
+            async with self._stopping:
+                if not self._deaf:
+                    await self._stop()
+
+    async def _stop(self) -> None:
+        try:
+            if self._failure is None:
+                await self.worker.stop(self.settings.shutdown_grace)
+                faults.reach("engine.before_leave")
+            for executor in self._executors.values():
+                executor.close()
+            async with self._booting:  # a boot under way is waited for, or it would outlive its end
+                self._lingers = self._presence is not None and any(each.running for each in self._executors.values())
+                await self._unboot()
+        finally:  # also where the store is too busy for us to leave it in order
+            await self.committer.aclose()
+            self._deaf = True
+            self.watches.look_all()
 
     def _linger(self) -> None:
         """On a thread of its own: stay present, and beat, until the steps that cannot be stopped have ended. If the
@@ -290,9 +298,9 @@ class Engine:
 
     # --- what users of the engine ask -------------------------------------------------------------
 
-    async def commit(self, unit: Unit) -> Applied:
-        """Commit one unit; raises what refused it."""
-        result: Result = await self.committer.commit(unit)
+    async def commit(self, unit: Unit, *, first: Callable[[Result], None] | None = None) -> Applied:
+        """Commit one unit; raises what refused it. `first` as of the committer."""
+        result: Result = await self.committer.commit(unit, first=first)
         if isinstance(result, (Refused, Broken)):
             raise result.error
         if not isinstance(result, Applied):
