@@ -102,3 +102,13 @@ async def test_a_moment_of_the_wall_clock_that_has_passed_is_now():
         tasks.start_soon(timers.run)
         await eventually(lambda: bool(fired))
         tasks.cancel_scope.cancel()
+
+
+def test_timers_that_are_cancelled_do_not_pile_up_until_their_time():
+    timers = Timers(TestClock())
+    kept = timers.after(3600, lambda: None)
+    for _ in range(100_000):
+        timers.after(3600, lambda: None).cancel()
+
+    assert len(timers) < 5_000
+    assert kept.callback is not None

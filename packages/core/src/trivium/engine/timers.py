@@ -10,6 +10,9 @@ import anyio
 
 from trivium.clock import SECOND, Clock, Micros
 
+_FEW = 1_000
+"""Timers, cancelled ones among them, that are not worth a look."""
+
 
 class Timer:
     """A call that will be made; `cancel` is cheap and may come at any time."""
@@ -27,9 +30,14 @@ class Timer:
 class Timers:
     """Callbacks run on the event loop, from `run`. Not thread-safe."""
 
+    def __len__(self) -> int:
+        """Those that are kept, cancelled ones among them."""
+        return len(self._heap)
+
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._heap: list[tuple[float, int, Timer]] = []
+        self._sweep_at = _FEW
         self._count = itertools.count()
         self._rearmed = anyio.Event()
         self._sleeps_until = 0.0
@@ -37,10 +45,19 @@ class Timers:
     def after(self, seconds: float, callback: Callable[[], object]) -> Timer:
         """Call it in `seconds`; 0 or less means at the next turn of the loop."""
         timer = Timer(self._clock.monotonic() + seconds, callback)
+        if len(self._heap) >= self._sweep_at:
+            self._sweep()
         heapq.heappush(self._heap, (timer.when, next(self._count), timer))
         if timer.when < self._sleeps_until:
             self._rearmed.set()
         return timer
+
+    def _sweep(self) -> None:
+        """Forget what was cancelled. Most timeouts are, long before their time: a million steps an hour under a timeout
+        of a day would otherwise stay until tomorrow."""
+        self._heap = [place for place in self._heap if place[2].callback is not None]
+        heapq.heapify(self._heap)
+        self._sweep_at = max(_FEW, 2 * len(self._heap))
 
     def at(self, due_at: Micros, callback: Callable[[], object]) -> Timer:
         """Call it when the wall clock reaches `due_at`."""

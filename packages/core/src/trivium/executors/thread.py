@@ -81,8 +81,12 @@ class ThreadExecutor(Executor):
         if self._idle == 0:
             name = f"trivium-step-{len(self._threads) + 1}"
             thread = threading.Thread(target=self._work, name=name, daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # the system has no more threads: the step fails, and its place is another's
+                self._free_place()
+                raise
             self._threads.append(thread)
-            thread.start()
         else:
             self._idle -= 1
         self._jobs.put(job)
@@ -154,7 +158,7 @@ class ThreadExecutor(Executor):
             self._free_place()
             job.done.set()
             if job.abandoned:
-                self._stuck[job.call.label] -= 1
+                self._stuck -= Counter([job.call.label])  # keeps no label without a call
                 self._unstuck.set()
                 self._unstuck = anyio.Event()
 
