@@ -503,3 +503,15 @@ async def test_the_end_of_a_step_is_told_after_its_commit(world):
         assert (await app.journal(run))["k"].status is StepStatus.COMPLETED
 
     assert (told.status, told.attempts, told.name) == (StepStatus.COMPLETED, 1, "double")
+
+
+def test_a_failure_that_the_store_does_not_take_either_ends_the_run(plain):
+    async def main(context):
+        return await context.step("\ud800", double, n=1)
+
+    async def body():
+        async with plain.app(double) as app:
+            with pytest.raises(RunFailed, match="surrogate"):
+                await (await app.start(main)).result()
+
+    anyio.run(body)

@@ -22,6 +22,9 @@ from trivium.model.policies import Delivery, Overlap, Retry, next_delay
 from trivium.model.states import FailureKind, StepStatus, WaitReason
 from trivium.registry import INLINE, Action
 
+STUCK_LOOK = 0.1
+"""Seconds, at least, between two looks whether a thread that hung has ended: a timeout may be next to nothing."""
+
 
 class StepCall:
     """A step that was asked for and has not ended."""
@@ -284,7 +287,8 @@ class StepPerformer:
                 drive.stuck_labels.discard(label)
             else:
                 call.exhausted = True
-                host.timers.after(timeout, lambda: self._unstick(label, timeout))
+                every = max(timeout, STUCK_LOOK)
+                host.timers.after(every, lambda: self._unstick(label, every))
                 return Failure(
                     code="TRV-4014",
                     message=f"{message}, and its thread still runs; it is not tried again beside it",
@@ -382,10 +386,10 @@ class StepPerformer:
             else:
                 drive.wake_seq_seen(result.wake_seq)
             call.done(outcome)
-        elif isinstance(result, (Refused, Broken)):
+        elif isinstance(result, (Refused, Broken)) and entry.status is StepStatus.COMPLETED:
             self._fail(call, failure_of(result.error, kind=FailureKind.CONFLICT))
-        else:
-            drive.lose()
+        else:  # also a failure that the store does not take: it would refuse the next one too
+            drive.not_applied(result)
 
 
 def outcome_of(entry: Entry) -> Outcome:
