@@ -3,7 +3,7 @@
 import pytest
 
 from trivium import Retry, StepContext
-from trivium.errors import RunCancelled, RunFailed
+from trivium.errors import Conflict, RunCancelled, RunFailed
 from trivium.ids import RunId
 from trivium.model.events import RunParked
 from trivium.model.states import FailureKind, RunStatus, StepStatus
@@ -175,3 +175,25 @@ async def test_a_run_that_a_step_started_belongs_to_the_tree(world):
             await run.result()
         (started,) = (await run.snapshot()).children
         assert (await (await app.get(started.id)).wait()).status is RunStatus.CANCELLED
+
+
+async def test_a_context_that_outlives_its_step_takes_nothing_more(world):
+    kept = []
+
+    @action
+    async def keeps(context: StepContext) -> None:
+        kept.append(context)
+
+    async def main(context):
+        await context.step("k", keeps)
+        return "done"
+
+    world.scripts.prepare(child, None, None)
+    async with world.app(keeps) as app:
+        run = await app.start(main)
+        assert await run.result() == "done"
+        (context,) = kept
+        with pytest.raises(Conflict, match="has ended"):
+            context.start("script:child", 7)
+        with pytest.raises(Conflict, match="has ended"):
+            context.signal(run.id, "go")

@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from trivium.engine.effects import EffectCall, Ledger
 from trivium.engine.runs import new_child
-from trivium.errors import NoChannels
+from trivium.errors import Conflict, NoChannels
 from trivium.ids import RunId
 from trivium.json import JsonValue, digest, dumps
 from trivium.model.commit import NewMessage, NewSignal, RunUnit
@@ -35,13 +35,24 @@ class StepBuffer:
         self.key = key
         self.attempt = attempt
         self.cancelled = False
+        self.filled = False
         self.starts: list[NewRun] = []
         self.signals: list[NewSignal] = []
         self.messages: list[NewMessage] = []
 
     def fill(self, unit: RunUnit) -> None:
         """Add it to the unit that completes the step."""
-        unit.starts, unit.signals, unit.messages = self.starts, self.signals, self.messages
+        self.filled = True
+        # Copies: whoever kept the context may still be at it, and the unit's result goes by its parts.
+        unit.starts, unit.signals, unit.messages = tuple(self.starts), tuple(self.signals), tuple(self.messages)
+
+    def check_open(self) -> None:
+        """What comes behind the step's commit would silently not happen.
+
+        :raises Conflict: the step has ended
+        """
+        if self.filled:
+            raise Conflict(f"step {self.key!r} has ended: nothing can go with its commit any more")
 
     def context(self) -> StepContext:
         """What the action gets."""
@@ -87,6 +98,7 @@ class BufferedStepContext(StepContext):
 
     @override
     def publish(self, channel: str, payload: JsonValue, *, key: str | None = None) -> None:
+        self._buffer.check_open()
         drive = self._buffer.scope.drive
         check_channels(drive.host.storage.capabilities)
         text = dumps(payload, what="payload")
@@ -94,6 +106,7 @@ class BufferedStepContext(StepContext):
 
     @override
     def start(self, target: object, inputs: JsonValue = None) -> RunId:
+        self._buffer.check_open()
         drive = self._buffer.scope.drive
         new = new_child(drive.record, drive.host.prepare(target, inputs), self.step_key)
         self._buffer.starts.append(new)
@@ -101,6 +114,7 @@ class BufferedStepContext(StepContext):
 
     @override
     def signal(self, run_id: RunId, name: str, payload: JsonValue = None) -> None:
+        self._buffer.check_open()
         cause = Cause(self.run_id, self.step_key)
         self._buffer.signals.append(NewSignal(run_id, name, dumps(payload, what="payload"), cause=cause))
 
