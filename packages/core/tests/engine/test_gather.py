@@ -159,3 +159,33 @@ async def test_steps_of_the_branches_are_found_again_under_their_keys(world):
         assert await run.result() == [0, 1, 2]
 
     assert sorted(calls) == [0, 1, 2]
+
+
+async def test_a_gather_that_its_driver_cuts_off_leaves_a_run_that_is_busy_while_its_branches_work(world):
+    began, release = anyio.Event(), anyio.Event()
+
+    @action
+    async def slow() -> None:
+        began.set()
+        await release.wait()
+
+    async def main(context):
+        with anyio.CancelScope() as scope:
+
+            async def cuts_off():
+                await began.wait()
+                scope.cancel()
+                await context.wait("never")
+
+            await context.gather(lambda: context.step("slow", slow), cuts_off)
+        await context.wait("go")
+        return "gone on"
+
+    async with world.app(slow) as app:
+        run = await app.start(main)
+        await app.until(lambda: len(list(app.engine.worker.driven[run.id].activity.waits)) == 2)
+        assert not app.engine.worker.driven[run.id].idle
+        release.set()
+        await app.idle(run)
+        await run.signal("go")
+        assert await run.result() == "gone on"

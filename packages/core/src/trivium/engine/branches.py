@@ -51,7 +51,14 @@ async def gather(drive: Drive, branches: Sequence[Callable[[], Awaitable[T]]], *
         drive.tasks.start_soon(run, index, branch)
     if counts:
         activity.suspend()
-    await ended.wait()
+    try:
+        await ended.wait()
+    except BaseException:
+        # Cut off by a cancel scope of the driver's own: it goes on, and counts again, whatever its branches do.
+        if counts and left:
+            counts = False
+            activity.resume()
+        raise
     drive.check_leaving()
     if return_errors:
         return [errors.get(index, result) for index, result in enumerate(results)]

@@ -49,8 +49,9 @@ class ChildRun(ABC):
 class RunContext(ABC):
     """The verbs of a driver. Each is journaled once: on a second drive it returns what stands in the journal.
 
-    A verb may only be awaited by the driver's own coroutine or by one that `gather` runs. Every verb raises `Parked`
-    while the run leaves memory, and the cancellation of the event loop when the run is cancelled.
+    A verb may only be awaited by the driver's own coroutine or by one that `gather` runs, and under no cancel scope or
+    timeout of the driver's own: a run that was parked has none, and would not be woken by it; give `timeout=`. Every
+    verb raises `Parked` while the run leaves memory, and the cancellation of the event loop when the run is cancelled.
     """
 
     run_id: RunId
