@@ -1,13 +1,15 @@
 """Records as people and scripts see them: lines, objects, and why nothing happens."""
 
+import json
 from typing import Any
 
 import pytest
 
-from trivium.cli.output import plain_table
+from trivium.cli.exits import say
+from trivium.cli.output import plain_table, print_json
 from trivium.cli.shapes import run_details, run_object, step_object, worker_object
 from trivium.cli.store import read_time
-from trivium.cli.tables import about, ago, run_row, step_row
+from trivium.cli.tables import about, ago, print_run, run_row, step_row
 from trivium.cli.waiting import why_queued
 from trivium.clock import SECOND, Micros
 from trivium.errors import UsageError
@@ -219,3 +221,21 @@ def test_a_time_is_iso_and_utc_without_a_zone(text: str, at: int):
 def test_what_is_no_time_is_refused():
     with pytest.raises(UsageError, match="is not a time"):
         read_time("soon")
+
+
+def test_what_a_terminal_would_obey_is_not_said(capsys: pytest.CaptureFixture[str]):
+    say("a\x1b]0;title\x07b\x9b31mc\udc80")
+    print_json({"error": "a\x1b[31mb\x9b31mc\x7f\udc80"})
+    said = capsys.readouterr()
+
+    assert said.err == "a\ufffd]0;title\ufffdb\ufffd31mc\\udc80\n"
+    assert json.loads(said.out) == {"error": "a\x1b[31mb\x9b31mc\x7f\udc80"}
+    assert said.out.isascii()
+
+
+def test_a_traceback_is_shown_without_what_a_terminal_would_obey(capsys: pytest.CaptureFixture[str]):
+    error = Failure(code="TRV-4010", message="no", type="ValueError", traceback="Traceback:\n  \x1b[2Jgone\n")
+
+    print_run(run(RunStatus.FAILED, error=error), [], [], None, NOON)
+
+    assert capsys.readouterr().out.endswith("Traceback:\n  \ufffd[2Jgone\n")

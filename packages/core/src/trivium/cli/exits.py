@@ -45,8 +45,11 @@ def fail(message: str, *, code: int, label: str = "error", hint: str | None = No
 
 
 def say(text: str) -> None:
-    """A line for the person at the terminal: on stderr, since stdout is for data."""
-    print(text.encode("utf-8", "backslashreplace").decode(), file=sys.stderr, flush=True)
+    """A line for the person at the terminal: on stderr, since stdout is for data. What a terminal would obey is taken
+    out: the text may quote an action's error, or a file."""
+    from trivium.cli.output import shown  # not before something is said: the help is to be there at once
+
+    print(shown(text), file=sys.stderr, flush=True)
 
 
 def innermost(error: BaseException) -> BaseException:

@@ -9,7 +9,7 @@ import typer
 
 from trivium.cli.exits import USAGE, say
 from trivium.cli.options import Json, Modules, Store, epilog, new_app
-from trivium.cli.output import print_json
+from trivium.cli.output import print_json, shown
 from trivium.cli.session import Session
 from trivium.engine.targets import nobody_takes
 from trivium.errors import DefinitionError, MissingPackage, NotFound, Problem, UsageError
@@ -44,7 +44,7 @@ def lint(
         print_json([_object(problem) for problem in problems])
     else:
         for problem in problems:
-            print(f"{problem}{' (warning)' if problem.warning else ''}")
+            print(shown(f"{problem}{' (warning)' if problem.warning else ''}"))
         say(_verdict(len(files), len(errors), len(problems) - len(errors)))
     if errors:
         raise typer.Exit(USAGE)

@@ -4,11 +4,15 @@ draw."""
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Sequence
 
 from trivium.graph.captions import drawable
 from trivium.json import JsonValue
+
+_OBEYED = re.compile(r"[\x7f-\x9f\ud800-\udfff]")
+"""What JSON may leave as it is, and a terminal would obey or cannot show."""
 
 STYLES = {
     "pending": "dim",
@@ -26,8 +30,17 @@ STYLES = {
 
 def print_json(value: JsonValue) -> None:
     """Indented JSON on stdout, keys in the order that they were made."""
-    text = json.dumps(value, indent=2, ensure_ascii=False)
-    print(text.encode("utf-8", "backslashreplace").decode())
+    print(in_json(json.dumps(value, indent=2, ensure_ascii=False)))
+
+
+def in_json(text: str) -> str:
+    """JSON text for a terminal: the same value, with nothing in it that would be obeyed."""
+    return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def shown(text: str) -> str:
+    """Text for a terminal: lone surrogates escaped, and without what it would obey."""
+    return drawable(text.encode("utf-8", "backslashreplace").decode())
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, empty: str) -> None:

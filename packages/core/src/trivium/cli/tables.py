@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from trivium.cli.output import one_line, print_table
+from trivium.cli.output import one_line, print_table, shown
 from trivium.clock import SECOND, Micros, iso
 from trivium.graph.captions import duration, shortened
 from trivium.graph.execution import current
@@ -73,7 +73,7 @@ def ago(at: Micros, now: Micros) -> str:
 def print_run(run: Run, entries: Sequence[Entry], notes: Sequence[Note], reason: str | None, now: Micros) -> None:
     """A run in full."""
     for name, value in about(run, reason, now):
-        print(f"{name + ':':<10} {value}")
+        print(f"{name + ':':<10} {shown(value)}")
     steps = list(current(entries).values())
     if steps:
         print()
@@ -85,7 +85,7 @@ def print_run(run: Run, entries: Sequence[Entry], notes: Sequence[Note], reason:
         print("\n".join(f"  {iso(note.at)[:19]}Z  {one_line(note.text)}" for note in notes))
     traces = [error.traceback for error in (run.error, *(entry.error for entry in steps)) if error and error.traceback]
     if traces:
-        print("\n" + traces[0].rstrip())
+        print("\n" + shown(traces[0].rstrip()))
 
 
 def about(run: Run, reason: str | None, now: Micros) -> list[tuple[str, str]]:
