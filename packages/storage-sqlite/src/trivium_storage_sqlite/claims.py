@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 from typing import Final, TypeAlias
 
 from trivium.clock import Micros
@@ -46,7 +47,7 @@ def claim(work: Work, request: ClaimRequest, definitions: Definitions) -> list[C
     if request.limit <= 0 or not request.serves or not work.is_worker(request.worker_id):
         return []
     if request.suspects:
-        taken = _take(work, request, 1, lambda _: suspects(work, request))
+        taken = _take(work, request, 1, lambda many: suspects(work, request, many))
         if not taken:  # the slot that one waits for may be offered to a run that is no suspect
             taken = _take_behind_offers(work, request, 1)
     else:
@@ -62,10 +63,11 @@ def claimed_before(work: Work, run_id: RunId, definitions: Definitions) -> Claim
     return _loaded(work, work.connection.execute(sql.RUN_READ, (run_id,)).fetchone(), definitions)
 
 
-def suspects(work: Work, request: ClaimRequest) -> list[Record]:
-    """The suspects that the request serves, in order."""
-    found = work.connection.execute(sql.SUSPECTS, (_listed(request.serves),)).fetchall()
-    return [record for record in found if _is_served(record, request)]
+def suspects(work: Work, request: ClaimRequest, most: int) -> list[Record]:
+    """The first of the suspects that the request serves, in order. After a crash there may be thousands, and every
+    claim asks."""
+    found = work.connection.execute(sql.SUSPECTS, (_listed(request.serves),))
+    return list(islice((record for record in found if _is_served(record, request)), most))
 
 
 def _is_served(record: Record, request: ClaimRequest) -> bool:

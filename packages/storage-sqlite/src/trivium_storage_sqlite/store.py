@@ -93,7 +93,7 @@ class SqliteStorage(Storage):
                 wake_due(work)
                 claimed += claim(work, batch.claim, self._definitions)
                 due = next_due(work)
-                others = bool(suspects(work, batch.claim))
+                others = bool(suspects(work, batch.claim, 1))
             reach("storage.commit.inside")
         reach("storage.commit.after")
         if not echo:
