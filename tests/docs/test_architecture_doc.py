@@ -6,6 +6,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 MAP = ROOT / "ARCHITECTURE.md"
 SOURCES = sorted(path for path in ROOT.glob("packages/*/src/*") if path.is_dir() and path.name.isidentifier())
+ENGINE = ROOT / "packages/core/src/trivium/engine"
 PATH = re.compile(r"`([\w./-]+(?:\.py|/))`")
 
 
@@ -14,7 +15,7 @@ def named() -> set[str]:
 
 
 def test_every_path_of_the_map_leads_somewhere():
-    places = [ROOT, *SOURCES]
+    places = [ROOT, *SOURCES, ENGINE]
 
     assert [path for path in sorted(named()) if not any((place / path).exists() for place in places)] == []
 
@@ -25,6 +26,10 @@ def test_every_package_and_every_room_of_core_is_on_the_map():
     modules = {path.name for path in ROOT.glob("packages/core/src/trivium/*.py")} - {"__init__.py"}
 
     assert (packages | rooms | modules) - named() == set()
+
+
+def test_every_module_of_the_engine_is_on_the_map():
+    assert {path.name for path in ENGINE.glob("*.py")} - {"__init__.py"} - named() == set()
 
 
 def test_every_module_of_the_other_packages_is_on_the_map():
