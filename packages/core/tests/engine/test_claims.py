@@ -3,6 +3,7 @@
 import anyio
 import anyio.lowlevel
 
+from trivium.engine.drive import Leaving
 from trivium.model.events import RunClaimed, RunParked
 from trivium.model.runs import Limit
 from trivium.model.states import RunStatus, WaitReason
@@ -219,3 +220,23 @@ async def test_whoever_hears_of_an_end_finds_the_slot_free(world):
         free = app.engine.worker.claimer(app.app.prepare(main, 2).definition)
 
     assert free == app.engine.worker_id
+
+
+async def test_a_run_that_is_owned_and_not_driven_is_handed_back_at_the_second_tick(world):
+    async def main(context):
+        return await context.wait("go")
+
+    async with world.app() as app:
+        run = await app.start(main)
+        await app.idle(run)
+        worker, epoch = app.engine.worker, (await run.run()).epoch
+        app.engine.worker.driven[run.id].leaving = Leaving.LOST  # as if its drive had come to nothing
+        worker.driven[run.id].cut_off()
+        await app.until(lambda: run.id not in worker.driven)
+        owned = app.storage.owned(app.engine.worker_id)
+        worker.tick(owned)
+        assert (await run.run()).epoch == epoch
+        worker.tick(owned)
+        await app.heard(RunClaimed, run, epoch=epoch + 1)
+        await run.signal("go", 7)
+        assert await run.result() == 7

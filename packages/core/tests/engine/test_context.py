@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from trivium import StepContext
-from trivium.errors import NotDone, RunFailed
+from trivium.errors import NotDone, RunFailed, UsageError
 from trivium.model.events import RunParked
 from trivium.model.policies import Retry
 from trivium.registry import action
@@ -63,7 +63,7 @@ async def test_options_make_a_view_and_leave_the_context_as_it_was(world):
 
     async def main(context):
         patient = context.options(retry=Retry(max_attempts=3, initial=0))
-        for view, key in ((patient, "a"), (patient.options(key="unused"), "b"), (context, "c")):
+        for view, key in ((patient, "a"), (patient.options(timeout=60), "b"), (context, "c")):
             try:
                 await view.step(key, fails)
             except Exception:
@@ -174,3 +174,27 @@ async def test_a_key_that_is_too_long_is_refused_before_anything_is_called(world
             await (await app.start(main)).result()
 
     assert (failed.value.failure_code, calls) == ("TRV-1005", [])
+
+
+async def test_options_that_a_verb_cannot_go_by_are_refused(world):
+    @action
+    async def one() -> int:
+        return 1
+
+    async def main(context):
+        refused = []
+        for view in (context.options(queue="gpu"), context.options(key="other"), context.options(priority=1)):
+            with pytest.raises(UsageError) as error:
+                await view.step("a", one)
+            refused.append(error.value.message)
+        with pytest.raises(UsageError) as error:
+            await context.options(timeout=1).start("script:nobody")
+        return [*refused, error.value.message]
+
+    async with world.app(one) as app:
+        assert await (await app.start(main)).result() == [
+            "a step does not take queue",
+            "a step does not take key",
+            "a step does not take priority",
+            "a child run does not take timeout",
+        ]

@@ -32,6 +32,11 @@ def collect_inputs(pairs: Sequence[str] | None, file: str | None) -> dict[str, J
             raise UsageError(f"-i {pair!r} is not KEY=VALUE", hint="write -i month=2026-11")
         if key.strip() in seen:
             raise UsageError(f"-i gives {key.strip()!r} twice", hint='a list is one value: -i \'tags=["a", "b"]\'')
+        if value.startswith("@env:"):
+            raise UsageError(
+                f"-i {key.strip()}={value[:40]}: @env: references are not supported by this version",
+                hint="have the action read the environment; an input would stand in the journal",
+            )
         seen.add(key.strip())
         found[key.strip()] = CommandLineText(value)
     return found

@@ -16,15 +16,13 @@ import anyio
 
 from trivium import faults
 from trivium.bridge import Bridge
-from trivium.errors import Conflict, StoreBusy
+from trivium.engine.patience import patiently
+from trivium.errors import Conflict
 from trivium.ids import WorkerId
 from trivium.model.commit import Batch, BatchResult, ClaimRequest, Result, Ring, Unit
 from trivium.storage.port import Storage
 
 _log = logging.getLogger("trivium.engine")
-
-BUSY_ATTEMPTS = 12
-"""Each waits as long as the storage waits for its lock: a minute, with SQLite's five seconds."""
 
 OnResult = Callable[[Result], None]
 OnClaim = Callable[[BatchResult], None]
@@ -132,20 +130,12 @@ class Committer:
         finally:
             self._bridge.call_soon(self._drained.set)
 
-    def _store(self, batch: Batch) -> BatchResult:
-        """A busy store applied nothing: somebody else holds the lock, perhaps a stopped process. Ask again."""
-        for attempt in range(1, BUSY_ATTEMPTS):
-            try:
-                return self._storage.commit(batch)
-            except StoreBusy as busy:
-                _log.warning("commit %d of %d attempts: %s", attempt, BUSY_ATTEMPTS, busy)
-        return self._storage.commit(batch)
-
     def _commit(self, pending: _Pending) -> None:
         if pending.claim is not None:
             faults.reach("engine.before_claim")
         faults.reach("engine.before_commit")
-        result = self._store(Batch(pending.units, pending.claim, self.origin))
+        batch = Batch(pending.units, pending.claim, self.origin)
+        result = patiently(lambda: self._storage.commit(batch))
         faults.reach("engine.after_commit")
         if result.claimed:
             faults.reach("engine.after_claim")

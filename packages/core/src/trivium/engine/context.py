@@ -144,6 +144,7 @@ class DriveContext(RunContext):
         self, key: str, action: str | Callable[..., Any], input: Mapping[str, Any], done: Callable[[Outcome], None]
     ) -> StepCall | Entry:
         """The call to make, or the entry that says how it ended."""
+        self._refuse("a step", "key", "queue", "priority")
         found = self._host.registry.action(action)
         text = dumps(input, what=f"input of {key!r}")
         mark = input_mark(text)
@@ -213,6 +214,7 @@ class DriveContext(RunContext):
     async def start(self, target: object, inputs: JsonValue = None, /) -> Child:
         drive, options = self._drive, self._options
         drive.check_leaving()
+        self._refuse("a child run", "retry", "timeout", "total_timeout")
         prepared = self._host.prepare(target, inputs)
         mark = input_mark(dumps(prepared.inputs, what="inputs"))
         entry = self._recorder.find(EntryKind.CHILD, self._options.key, prepared.target, mark)
@@ -402,6 +404,12 @@ class DriveContext(RunContext):
         return await gather(self._drive, branches, return_errors=return_errors)
 
     # --- small things ----------------------------------------------------------------------------
+
+    def _refuse(self, verb: str, *names: str) -> None:
+        """Options that a verb cannot go by are a mistake, not to be passed over in silence."""
+        given = [name for name in names if getattr(self._options, name) is not None]
+        if given:
+            raise UsageError(f"{verb} does not take {', '.join(given)}", hint="leave it out of options()")
 
     @override
     def note(self, text: str) -> None:

@@ -248,7 +248,7 @@ class Drive:
         """The run cannot go on: cancel what runs, then end as failed."""
         if self._fault is None:
             self._fault = fault
-            if self._tasks is not None:
+            if self._tasks is not None and not self.activity.held:
                 self._tasks.cancel_scope.cancel()
 
     def cancel(self, reason: str) -> None:

@@ -20,6 +20,7 @@ from trivium.engine.bell import BellThread
 from trivium.engine.bus import Bus
 from trivium.engine.committer import Committer
 from trivium.engine.heart import Heart
+from trivium.engine.patience import patiently
 from trivium.engine.settings import EngineSettings
 from trivium.engine.timers import Timers
 from trivium.engine.watch import Watches
@@ -205,9 +206,7 @@ class Engine:
         self._bell.start()
         if not self.works:
             return
-        presence = self.storage.presence(self._record())
-        await anyio.to_thread.run_sync(presence.__enter__)
-        self._presence = presence
+        self._presence = await anyio.to_thread.run_sync(patiently, self._enter)
         self._heart = Heart(
             self.storage,
             self.worker_id,
@@ -217,10 +216,15 @@ class Engine:
             on_buried=lambda: self._bridge.call_soon(self._buried),
             on_failure=self._fail_from_thread,
         )
-        await anyio.to_thread.run_sync(self._heart.look_around)
+        await anyio.to_thread.run_sync(patiently, self._heart.look_around)
         self._heart.start()
         if not self._stopped:
             self.worker.begin(self.worker_id, self._tasks)
+
+    def _enter(self) -> AbstractContextManager[None]:
+        presence = self.storage.presence(self._record())
+        presence.__enter__()
+        return presence
 
     async def _unboot(self) -> None:
         if self._bell is not None:
@@ -290,7 +294,7 @@ class Engine:
     async def _poll(self) -> None:
         while True:
             await self.storage.clock.wait(anyio.Event(), POLL)
-            self.watches.statuses(await anyio.to_thread.run_sync(self._watched_statuses))
+            self.watches.statuses(await anyio.to_thread.run_sync(patiently, self._watched_statuses))
 
     def _watched_statuses(self) -> Mapping[RunId, RunStatus]:
         watched = list(self.watches.watched())

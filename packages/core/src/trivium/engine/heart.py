@@ -109,14 +109,12 @@ class Heart:
             while not self._stop.wait(self._interval):
                 faults.reach("engine.before_beat")
                 try:
-                    alive = self._storage.beat(self._worker_id)
+                    if not self._storage.beat(self._worker_id):
+                        self._on_buried()
+                        return
                     self.look_around()
+                    self._on_tick()
                 except StoreBusy as busy:
-                    _log.warning("no heartbeat this time: %s", busy)
-                    continue
-                if not alive:
-                    self._on_buried()
-                    return
-                self._on_tick()
+                    _log.warning("no heartbeat, or no look around, this time: %s", busy)
         except BaseException as error:
             self._on_failure(error)

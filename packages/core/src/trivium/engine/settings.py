@@ -28,6 +28,11 @@ class EngineSettings:
         for name in ("concurrency", "threads"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}", hint="give 1 or more")
+        if not self.heartbeat_timeout >= 0.5:
+            raise ConfigError(
+                f"heartbeat_timeout is {self.heartbeat_timeout}",
+                hint="give half a second or more: ten beats must fit in",
+            )
         for name in ("heartbeat_timeout", "park_after", "shutdown_grace"):
             if not getattr(self, name) >= 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}", hint="give seconds, 0 or more")

@@ -269,9 +269,7 @@ class StepPerformer:
             try:
                 job = Call(action.function, arguments, action.is_async, label, begin)
                 value = (await executor.run(job),)
-            except (
-                Exception
-            ):  # foreign code: what it raises in place of its cancellation does not hide that it was late
+            except Exception:  # foreign code: raised in place of its cancellation, it does not hide that it was late
                 if not expired:
                     raise
             finally:
@@ -280,15 +278,17 @@ class StepPerformer:
         if not expired and value is not None:
             return value
         message = f"attempt {call.attempt} took longer than its timeout of {timeout:g} s"
-        if executor.stuck and action.overlap is not Overlap.ALLOW:
+        if executor.is_stuck(label):
             drive.stuck_labels.add(label)
             # One more timeout: a thread cannot be stopped, and two attempts at once are what nobody expects.
-            if await executor.wait_unstuck(label, timeout):
+            forbidden = action.overlap is not Overlap.ALLOW
+            if forbidden and await executor.wait_unstuck(label, timeout):
                 drive.stuck_labels.discard(label)
-            else:
+                return Failure(code="TRV-4009", message=message, kind=FailureKind.TIMEOUT)
+            every = max(timeout, STUCK_LOOK)
+            host.timers.after(every, lambda: self._unstick(label, every))
+            if forbidden:
                 call.exhausted = True
-                every = max(timeout, STUCK_LOOK)
-                host.timers.after(every, lambda: self._unstick(label, every))
                 return Failure(
                     code="TRV-4014",
                     message=f"{message}, and its thread still runs; it is not tried again beside it",
@@ -373,9 +373,17 @@ class StepPerformer:
         if buffer is not None:
             buffer.fill(unit)
         drive.closes(call.seq)
+        drive.call_begins()  # a run is not handed back behind an outcome that may be its end
         self._host.committer.submit(unit, lambda result: self._settled(call, entry, outcome, unit, result))
 
     def _settled(self, call: StepCall, entry: Entry, outcome: Outcome, unit: RunUnit, result: Result) -> None:
+        drive = self._drive
+        try:
+            self._settle(call, entry, outcome, unit, result)
+        finally:
+            drive.call_ends()
+
+    def _settle(self, call: StepCall, entry: Entry, outcome: Outcome, unit: RunUnit, result: Result) -> None:
         drive = self._drive
         if isinstance(result, Applied):
             drive.teller.entry_ended(entry)

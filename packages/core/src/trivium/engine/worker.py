@@ -18,6 +18,7 @@ from trivium.engine.committer import Committer
 from trivium.engine.context import DriveContext
 from trivium.engine.drive import Drive
 from trivium.engine.host import Host
+from trivium.engine.patience import patiently
 from trivium.engine.settings import EngineSettings
 from trivium.engine.targets import prepare
 from trivium.engine.timers import Timer, Timers
@@ -26,7 +27,7 @@ from trivium.errors import WorkerFailed
 from trivium.executors.port import Executor
 from trivium.ids import NeedsId, RunId, WorkerId
 from trivium.json import JsonValue
-from trivium.model.commit import BatchResult, ClaimedRun, ClaimRequest, End, Ring, Started
+from trivium.model.commit import BatchResult, ClaimedRun, ClaimRequest, End, Release, Ring, RunUnit, Started
 from trivium.model.drivers import Driver, Prepared
 from trivium.model.events import Event
 from trivium.model.runs import Definition, NewRun, Run
@@ -93,7 +94,11 @@ class Worker(Host[Drive]):
         self._suspect_since: float | None = None
         self._refreshing = False
         self._look_again = False
-        self._needs: dict[NeedsId, frozenset[str]] = {}
+        self._served: frozenset[NeedsId] = frozenset()
+        self._unmet: dict[NeedsId, frozenset[str]] = {}
+        """Sets of needs that lack something here, or were not looked at yet."""
+        self._undriven: dict[RunId, int] = {}
+        """Runs that the store says are ours and that nobody here drove at the last tick, with their epochs."""
         self._due_at: Micros | None = None
         self._due_timer: Timer | None = None
         self._looking: dict[Drive, bool] = {}
@@ -154,7 +159,7 @@ class Worker(Host[Drive]):
         try:
             while self._look_again:
                 self._look_again = False
-                self._needs = dict(await anyio.to_thread.run_sync(self.storage.needs))
+                self._learn_all(await anyio.to_thread.run_sync(patiently, self.storage.needs))
                 self._claim()
         except Exception as error:  # the store's: nothing can be claimed any more
             self._on_failure(error)
@@ -162,8 +167,19 @@ class Worker(Host[Drive]):
             self._refreshing = False
 
     def serves(self) -> frozenset[NeedsId]:
-        """The sets of needs that this worker can meet."""
-        return frozenset(mark for mark, needs in self._needs.items() if self._meets(needs))
+        """The sets of needs that this worker can meet: worked out once for each that it can, as nothing is ever
+        unregistered."""
+        met = [mark for mark, needs in self._unmet.items() if self._meets(needs)]
+        if met:
+            for mark in met:
+                del self._unmet[mark]
+            self._served |= frozenset(met)
+        return self._served
+
+    def _learn_all(self, needs: Mapping[NeedsId, frozenset[str]]) -> None:
+        """All sets of needs that the store has now."""
+        self._served &= needs.keys()
+        self._unmet = {mark: names for mark, names in needs.items() if mark not in self._served}
 
     def _meets(self, needs: frozenset[str]) -> bool:
         for need in needs:
@@ -297,6 +313,7 @@ class Worker(Host[Drive]):
             if found is not None and found[0] == drive.epoch:
                 drive.wake_seq_seen(found[1])
             drive.write_down_starts(noted_before)
+        self._hand_back_undriven(owned)
         for name, executor in self.executors.items():
             if executor.all_stuck:
                 self._on_failure(
@@ -306,6 +323,18 @@ class Worker(Host[Drive]):
                     )
                 )
         self.look_for_work()
+
+    def _hand_back_undriven(self, owned: Mapping[RunId, tuple[int, int]]) -> None:
+        """The net below all ends of a drive: a run that is ours over two ticks, and that nobody drives, is queued. What
+        was claimed a moment ago has been handed over by the second."""
+        undriven = {run_id: epoch for run_id, (epoch, _) in owned.items() if run_id not in self._drives}
+        for run_id, epoch in undriven.items():
+            if self._undriven.get(run_id) == epoch and self._accepting:
+                _log.warning("run %s was ours and not driven: it is handed back", run_id)
+                note = "handed back: its worker owned it and did not drive it"
+                unit = RunUnit(run_id=run_id, epoch=epoch, notes=[note], then=Release())
+                self.committer.submit(unit, lambda result: None)
+        self._undriven = undriven
 
     # --- Host ------------------------------------------------------------------------------------
 
@@ -378,7 +407,8 @@ class Worker(Host[Drive]):
 
     def learn(self, definition: Definition) -> None:
         """A definition that was just stored: its needs may be new."""
-        self._needs.setdefault(definition.needs_id, definition.needs)
+        if definition.needs_id not in self._served:
+            self._unmet.setdefault(definition.needs_id, definition.needs)
 
     @override
     async def read_run(self, run_id: RunId) -> Run | None:
