@@ -14,7 +14,7 @@ from trivium.json import JsonValue, dumps, loads
 from trivium.model.commit import End
 from trivium.model.context import Outcome, RunContext
 from trivium.model.drivers import Driver, Names, Prepared
-from trivium.model.failure import failure_of
+from trivium.model.failure import failure_of, step_failed
 from trivium.model.picture import Picture
 from trivium.model.policies import micros
 from trivium.model.runs import Definition
@@ -102,7 +102,7 @@ class FlowDriver(Driver):
                 views[step.policy].launch(step.id, step.action, arguments, shape=step.shape)
             for outcome in await context.collect(wait=not progress.takes_more):
                 if not outcome.ok:
-                    raise _failed(outcome)
+                    raise step_failed(outcome.key, outcome.status, outcome.error)
                 progress.complete(outcome.key, outcome.output)
         return progress.outputs()
 
@@ -142,10 +142,3 @@ def _end_of(progress: Progress) -> Callable[[Outcome], End | None]:
         return End(RunStatus.COMPLETED, output=outputs)
 
     return decide
-
-
-def _failed(outcome: Outcome) -> StepFailed:
-    failure = outcome.error
-    if failure is None:
-        return StepFailed(outcome.key, f"it is {outcome.status}")
-    return StepFailed(outcome.key, failure.message, kind=failure.kind, failure_code=failure.code)

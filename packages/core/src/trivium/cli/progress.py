@@ -146,21 +146,7 @@ class Watcher(ABC):
         """Tell what the journal has and no event said: the run was driven elsewhere, or faster than we listen."""
         for entry in entries:
             if entry.status.terminal:
-                self(
-                    StepEnded(
-                        run_id=run.id,
-                        root_id=run.root_id,
-                        at=entry.finished_at or Micros(0),
-                        key=entry.key,
-                        name=entry.name,
-                        kind=entry.kind,
-                        status=entry.status,
-                        attempts=entry.attempts,
-                        error=entry.error,
-                        started_at=entry.started_at,
-                        finished_at=entry.finished_at,
-                    )
-                )
+                self(StepEnded.of(run, entry, entry.finished_at or Micros(0)))
 
     @abstractmethod
     def told(self, event: Event) -> None:

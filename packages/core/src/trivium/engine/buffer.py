@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from typing_extensions import override
 
+from trivium.engine.drive import Drive
 from trivium.engine.effects import EffectCall, Ledger
 from trivium.engine.runs import new_child
 from trivium.errors import Conflict, NoChannels
@@ -18,9 +19,6 @@ from trivium.model.context import StepContext
 from trivium.model.effects import OnUnknown
 from trivium.model.runs import Cause, NewRun
 from trivium.storage.port import Capability
-
-if TYPE_CHECKING:
-    from trivium.engine.drive import Drive
 
 T = TypeVar("T")
 

@@ -8,15 +8,13 @@ from dataclasses import replace
 
 from typing_extensions import override
 
-from trivium.engine.drive import Drive
-from trivium.engine.effects import unwound
+from trivium.engine.drive import Drive, unwound
 from trivium.engine.waiting import Wait
-from trivium.errors import StepFailed
 from trivium.ids import RunId
 from trivium.json import JsonValue, dumps, loads
 from trivium.model.commit import Applied, RunUnit
 from trivium.model.context import ChildRun
-from trivium.model.failure import Failure
+from trivium.model.failure import Failure, step_failed
 from trivium.model.inbox import ItemKind, child_end
 from trivium.model.journal import Entry
 from trivium.model.states import StepStatus, WaitReason
@@ -55,13 +53,7 @@ class Child(ChildRun):
         entry = self.entry
         if entry.status is StepStatus.COMPLETED:
             return loads(entry.output or "null")
-        error = entry.error
-        raise StepFailed(
-            entry.key,
-            error.message if error is not None else f"its run is {entry.status}",
-            kind=error.kind if error is not None else "error",
-            failure_code=error.code if error is not None else StepFailed.code,
-        )
+        raise step_failed(entry.key, entry.status, entry.error)
 
     @override
     async def result(self) -> JsonValue:

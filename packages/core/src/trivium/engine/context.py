@@ -29,7 +29,7 @@ from trivium.json import NULL, JsonValue, dumps, loads
 from trivium.model.commit import Applied, End, NewMessage, NewSignal, Result, RunUnit, Woken
 from trivium.model.context import ChildRun, Outcome, RunContext
 from trivium.model.effects import OnUnknown
-from trivium.model.failure import Failure
+from trivium.model.failure import Failure, step_failed
 from trivium.model.inbox import ItemKind
 from trivium.model.journal import Entry, EntryKind
 from trivium.model.policies import Duration, Retry, micros, seconds
@@ -439,10 +439,7 @@ def _entry_of(call: StepCall, outcome: Outcome, generation: int) -> Entry:
 def _value_of(outcome: Outcome) -> JsonValue:
     if outcome.ok:
         return outcome.output
-    error = outcome.error
-    if error is None:
-        raise StepFailed(outcome.key, f"it is {outcome.status}")
-    raise StepFailed(outcome.key, error.message, kind=error.kind, failure_code=error.code)
+    raise step_failed(outcome.key, outcome.status, outcome.error)
 
 
 def _waited(entry: Entry) -> JsonValue:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from enum import Enum, auto
-from typing import Any
+from typing import Any, NoReturn
 
 import anyio
 import anyio.abc
@@ -448,6 +448,12 @@ class Drive:
         if self._tasks is None:
             raise RuntimeError("the drive has not begun")
         return self._tasks
+
+
+async def unwound() -> NoReturn:
+    """Wait for the cancellation that is on its way."""
+    while True:
+        await anyio.sleep_forever()
 
 
 def cancellation_is_ours() -> bool:

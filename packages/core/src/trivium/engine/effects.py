@@ -9,12 +9,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
-from typing import Any, NoReturn, TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 import anyio
 import anyio.to_thread
 
-from trivium.engine.drive import Drive, Leaving
+from trivium.engine.drive import Drive, Leaving, unwound
 from trivium.engine.waiting import Wait
 from trivium.errors import EffectUnderWay, EffectUnknown, NotDone, Parked
 from trivium.json import JsonText, JsonValue, dumps, loads
@@ -352,9 +352,3 @@ def _invoke_here(function: Callable[[], Any]) -> Reply:
         return Returned(function())
     except Exception as error:  # foreign code: the effect
         return Raised(error)
-
-
-async def unwound() -> NoReturn:
-    """Wait for the cancellation that is on its way."""
-    while True:
-        await anyio.sleep_forever()

@@ -71,19 +71,7 @@ class Told:
         """The ends that the journal has and that were not told."""
         for entry in entries:
             if entry.status.terminal:
-                event = StepEnded(
-                    run_id=run.id,
-                    root_id=run.root_id,
-                    at=entry.finished_at or run.created_at,
-                    key=entry.key,
-                    name=entry.name,
-                    kind=entry.kind,
-                    status=entry.status,
-                    attempts=entry.attempts,
-                    error=entry.error,
-                    started_at=entry.started_at,
-                    finished_at=entry.finished_at,
-                )
+                event = StepEnded.of(run, entry, entry.finished_at or run.created_at)
                 if self.is_new(event):
                     yield event
         if run.status.terminal and not self.ended:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from trivium.engine.drive import Drive
-from trivium.engine.effects import unwound
+from trivium.engine.drive import Drive, unwound
 from trivium.json import JsonText
 from trivium.model.commit import Applied, Broken, Refused, Result, RunUnit
 from trivium.model.failure import Failure

@@ -76,21 +76,7 @@ class Teller:
 
     def entry_ended(self, entry: Entry) -> None:
         run = self._run
-        self._tell(
-            lambda at: StepEnded(
-                run_id=run.id,
-                root_id=run.root_id,
-                at=at,
-                key=entry.key,
-                name=entry.name,
-                kind=entry.kind,
-                status=entry.status,
-                attempts=entry.attempts,
-                error=entry.error,
-                started_at=entry.started_at,
-                finished_at=entry.finished_at,
-            )
-        )
+        self._tell(lambda at: StepEnded.of(run, entry, at))
 
     def parked(self, park: Park) -> None:
         run = self._run

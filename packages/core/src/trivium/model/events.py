@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Self, TypeAlias
 
 from trivium.clock import Micros
 from trivium.ids import RunId
 from trivium.model.failure import Failure
-from trivium.model.journal import EntryKind
+from trivium.model.journal import Entry, EntryKind
+from trivium.model.runs import Run
 from trivium.model.states import RunStatus, StepStatus, WaitReason
 
 
@@ -69,6 +70,23 @@ class StepEnded(RunEvent):
     error: Failure | None
     started_at: Micros | None
     finished_at: Micros | None
+
+    @classmethod
+    def of(cls, run: Run, entry: Entry, at: Micros) -> Self:
+        """The event of a journal entry that has ended."""
+        return cls(
+            run_id=run.id,
+            root_id=run.root_id,
+            at=at,
+            key=entry.key,
+            name=entry.name,
+            kind=entry.kind,
+            status=entry.status,
+            attempts=entry.attempts,
+            error=entry.error,
+            started_at=entry.started_at,
+            finished_at=entry.finished_at,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,9 +6,9 @@ import traceback
 from dataclasses import dataclass, field
 from types import TracebackType
 
-from trivium.errors import TriviumError
+from trivium.errors import StepFailed, TriviumError
 from trivium.json import JsonText, JsonValue, dumps, loads
-from trivium.model.states import FailureKind
+from trivium.model.states import FailureKind, StepStatus
 
 MAX_TRACEBACK = 16 * 1024
 MAX_MESSAGE = 4 * 1024
@@ -58,6 +58,13 @@ class Failure:
             type=None if found.get("type") is None else str(found["type"]),
             traceback=None if found.get("traceback") is None else str(found["traceback"]),
         )
+
+
+def step_failed(key: str, status: StepStatus, failure: Failure | None) -> StepFailed:
+    """What a driver gets raised for a step that ended so."""
+    if failure is None:
+        return StepFailed(key, f"it is {status}")
+    return StepFailed(key, failure.message, kind=failure.kind, failure_code=failure.code)
 
 
 def printable(text: str, limit: int) -> str:
