@@ -274,3 +274,29 @@ async def test_a_step_that_was_cut_off_by_a_takeover_runs_again_under_its_attemp
 
     assert seen[0] == seen[1]
     assert (entry.status, entry.attempts) == (StepStatus.COMPLETED, 1)
+
+
+async def test_a_suspect_that_got_on_is_driven_beside_others(world):
+    held = anyio.Event()
+
+    @action
+    async def fine() -> int:
+        return 1
+
+    async def suspect(context):
+        await context.step("fine", fine)
+        await held.wait()
+        return "old"
+
+    async def other(context):
+        held.set()
+        return "new"
+
+    async with world.app(worker=False) as client:
+        run = await client.start(suspect)
+        for _ in range(2):
+            await lose(client.storage, run.id)
+        beside = await client.start(other)
+    async with world.app(fine) as app:
+        assert await (await app.get(beside.id)).result() == "new"
+        assert await (await app.get(run.id)).result() == "old"

@@ -111,6 +111,7 @@ async def _close(drive: Drive, ends: Mapping[Child, tuple[str, int | None]]) -> 
         drive.journal.record(entry)
         drive.wake(ItemKind.CHILD_END, child.id)  # others may wait for this result too, and the item is gone
         drive.teller.entry_ended(entry)
+    drive.got_on()
     drive.wake_seq_seen(result.wake_seq)
 
 

@@ -78,7 +78,7 @@ class Drive:
         self.on_leaving: Callable[[], None] | None = None
         """Wakes verbs that wait for something else than an item or a time."""
         self._unproven = claimed.run.losses > 0
-        """Its last owner died with it, and nothing of it has ended since."""
+        """Its last owner died with it, and nothing of it was committed since."""
         self._wake_seen = claimed.run.wake_seq
         self._park_timer: Timer | None = None
         self._cancel_reason: str | None = None
@@ -277,6 +277,12 @@ class Drive:
         if self._tasks is not None and not self.activity.held:
             self._tasks.cancel_scope.cancel()
 
+    def got_on(self) -> None:
+        """An outcome of the run is durable: it does not kill its workers, at least not at once."""
+        if self._unproven:
+            self._unproven = False
+            self.host.run_got_on()
+
     def wake_seq_seen(self, wake_seq: int) -> None:
         """A commit or a ring told the stored `wake_seq`: look into the inbox if it is news."""
         if wake_seq > self._wake_seen:
@@ -440,7 +446,6 @@ class Drive:
     def closes(self, seq: int) -> None:
         """What had begun under `seq` has ended, and its last state is handed to the committer now."""
         self.openings.close(seq)
-        self._unproven = False
 
     @property
     def tasks(self) -> anyio.abc.TaskGroup:

@@ -58,6 +58,10 @@ class Host(ABC, Generic[D]):
         """The run's end is durable."""
 
     @abstractmethod
+    def run_got_on(self) -> None:
+        """A run that had lost owners is no suspect any more."""
+
+    @abstractmethod
     def run_parked(self, due_at: Micros | None) -> None:
         """A run left memory; it wants to be claimed at `due_at`."""
 

@@ -86,5 +86,7 @@ class Recorder:
             if entry.status.terminal:
                 drive.journal.record(entry)
                 drive.teller.entry_ended(entry)
+        if unit.shows_progress:
+            drive.got_on()
         drive.wake_seq_seen(result.wake_seq)
         return result

@@ -392,6 +392,7 @@ class StepPerformer:
             if isinstance(unit.then, End):
                 drive.end_is_durable(unit.then)
             else:
+                drive.got_on()
                 drive.wake_seq_seen(result.wake_seq)
             call.done(outcome)
         elif isinstance(result, (Refused, Broken)) and entry.status is StepStatus.COMPLETED:

@@ -363,6 +363,12 @@ class Worker(Host[Drive]):
         self._watches.ended(drive.run_id, ending)
 
     @override
+    def run_got_on(self) -> None:
+        if self._solo:
+            self._solo = False
+            self._claim()
+
+    @override
     def run_parked(self, due_at: Micros | None) -> None:
         if due_at is not None and (self._due_at is None or due_at < self._due_at):
             self._claim_at(due_at)
