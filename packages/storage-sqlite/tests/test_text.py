@@ -27,7 +27,7 @@ LISTED_WHOLE = {
     "TRASH": "what a pruning has left",
     "CANDIDATES": "the queue, which is an index of its own",
     "SUSPECTS": "as above",
-    "OFFERED_KEYS": "as above",
+    "OFFERED": "every slot that is offered to a run, which is an index of its own",
 }
 """Statements that look at a whole table or index, and why they may."""
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import (
+    CTE,
     ColumnElement,
     Executable,
     Table,
@@ -28,6 +29,7 @@ from sqlalchemy import (
 )
 
 from trivium.model.inbox import OF_ONE_GENERATION
+from trivium.model.runs import SUSPECT_LOSSES
 from trivium.model.states import TERMINAL_RUNS, RunStatus, StepStatus, WaitReason
 from trivium_storage_sql.dialects import Flavor
 from trivium_storage_sql.tables import (
@@ -51,6 +53,7 @@ from trivium_storage_sql.tables import (
 ZERO: ColumnElement[Any] = literal_column("0")
 ONE: ColumnElement[Any] = literal_column("1")
 TWO: ColumnElement[Any] = literal_column("2")
+SUSPECT: ColumnElement[Any] = literal_column(str(SUSPECT_LOSSES))
 
 
 def is_(column: ColumnElement[Any], word: RunStatus | StepStatus | WaitReason) -> ColumnElement[bool]:
@@ -127,8 +130,7 @@ def _states(flavor: Flavor) -> dict[str, Executable]:
         runs.c.first_claimed_at,
         runs.c.limits,
     )
-    below = select(runs.c.id).where(runs.c.parent_id == _p("run_id")).cte("below", recursive=True)
-    below = below.union(select(runs.c.id).where(runs.c.parent_id == below.c.id))
+    below = _below()
     return {
         "FENCE": fence.where(runs.c.id == _p("run_id")),
         "FENCES": select(flavor.together(fence.selected_columns)).where(runs.c.id.in_(flavor.members("run_ids"))),
@@ -174,6 +176,12 @@ def _states(flavor: Flavor) -> dict[str, Executable]:
         )
         .where(runs.c.id == _p("run_id")),
     }
+
+
+def _below() -> CTE:
+    """The runs below the one that is passed as `run_id`."""
+    below = select(runs.c.id).where(runs.c.parent_id == _p("run_id")).cte("below", recursive=True)
+    return below.union(select(runs.c.id).where(runs.c.parent_id == below.c.id))
 
 
 def _starts(flavor: Flavor) -> dict[str, Executable]:
@@ -250,6 +258,7 @@ def _limits(flavor: Flavor) -> dict[str, Executable]:
         .cte("up", recursive=True)
     )
     up = up.union_all(select(runs.c.id, runs.c.parent_id, up.c.distance + ONE).where(runs.c.id == up.c.parent_id))
+    below = _below()
     return {
         "HOLDING_ADD": _insert(holdings),
         "HOLDINGS_OF": select(holdings.c.key, holdings.c.limit, holdings.c.holder, holdings.c.waiting).where(
@@ -272,11 +281,34 @@ def _limits(flavor: Flavor) -> dict[str, Executable]:
         .values(holder=null())
         .where(holdings.c.key == _p("key"), holdings.c.holder == _p("old_holder")),
         "HOLDINGS_DROP": delete(holdings).where(holdings.c.run_id == _p("run_id")),
-        "OFFERED_KEYS": select(holdings.c.key).where(holdings.c.waiting == TWO).distinct(),
-        "SLOT_CANDIDATES": select(*runs.columns)
+        "OFFERED": select(
+            holdings.c.key,
+            runs.c.id,
+            runs.c.parent_id,
+            runs.c.needs_id,
+            runs.c.queue,
+            runs.c.root_id,
+            runs.c.losses,
+        )
+        .select_from(holdings.join(runs, runs.c.id == holdings.c.run_id))
+        .where(holdings.c.waiting == TWO)
+        .order_by(holdings.c.key),
+        "SLOT_CANDIDATES": select(
+            holdings.c.limit,
+            runs.c.id,
+            runs.c.parent_id,
+            runs.c.needs_id,
+            runs.c.queue,
+            runs.c.root_id,
+            runs.c.losses,
+        )
         .select_from(holdings.join(runs, runs.c.id == holdings.c.run_id))
         .where(holdings.c.waiting == ONE, holdings.c.key == _p("key"), runs.c.needs_id.in_(flavor.members("serves")))
         .order_by(holdings.c.rank, holdings.c.run_id),
+        "SLOT_WAITERS_BELOW": select(holdings.c.run_id)
+        .select_from(below.join(holdings, and_(holdings.c.run_id == below.c.id, holdings.c.key == _p("key"))))
+        .where(holdings.c.waiting == ONE)
+        .order_by(holdings.c.run_id),
         "NEXT_LIMIT": select(holdings.c.limit)
         .where(holdings.c.waiting == ONE, holdings.c.key == _p("key"), holdings.c.limit > _p("held"))
         .order_by(holdings.c.limit)
@@ -292,7 +324,7 @@ def _claims(flavor: Flavor) -> dict[str, Executable]:
     queued = is_(runs.c.status, RunStatus.QUEUED)
     served = runs.c.needs_id.in_(flavor.members("serves"))
     by_rank = (runs.c.priority.desc(), runs.c.id)
-    candidates = select(*runs.columns).where(queued, runs.c.losses < TWO, served)
+    candidates = select(*runs.columns).where(queued, runs.c.losses < SUSPECT, served)
     due = and_(is_(runs.c.status, RunStatus.WAITING), runs.c.due_at.is_not(None))
     return {
         "NEXT_DUE": select(runs.c.due_at).where(due).order_by(runs.c.due_at).limit(ONE).offset(ZERO),
@@ -315,7 +347,7 @@ def _claims(flavor: Flavor) -> dict[str, Executable]:
         .order_by(*by_rank)
         .limit(_p("many"))
         .offset(ZERO),
-        "SUSPECTS": select(*runs.columns).where(queued, runs.c.losses >= TWO, served).order_by(*by_rank),
+        "SUSPECTS": select(*runs.columns).where(queued, runs.c.losses >= SUSPECT, served).order_by(*by_rank),
         "RUN_CLAIM": update(runs)
         .ordered_values(
             (runs.c.status, literal_column("'running'")),

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Table, Text, and_, literal_column
 
+from trivium.model.runs import SUSPECT_LOSSES
+
 BLOB_RULE = "blob_rule"
 
 metadata = MetaData()
@@ -61,7 +63,7 @@ runs = Table(
 )
 
 _queued = runs.c.status == literal_column("'queued'")
-_suspect = and_(_queued, runs.c.losses >= literal_column("2"))
+_suspect = and_(_queued, runs.c.losses >= literal_column(str(SUSPECT_LOSSES)))
 _due = and_(runs.c.status == literal_column("'waiting'"), runs.c.due_at.is_not(None))
 _ended_root = and_(runs.c.finished_at.is_not(None), runs.c.id == runs.c.root_id)
 
@@ -188,7 +190,7 @@ _index(
     where=holdings.c.waiting == literal_column("1"),
 )
 
-_index("holdings_offered", holdings.c.key, where=holdings.c.waiting == literal_column("2"))
+_index("holdings_offered", holdings.c.key, where=holdings.c.waiting == literal_column(str(SUSPECT_LOSSES)))
 
 effects = Table(
     "effects",

@@ -7,20 +7,17 @@ from itertools import islice
 from typing import Final, TypeAlias
 
 from trivium.clock import Micros
-from trivium.ids import DefinitionId, RunId, WorkerId
+from trivium.ids import DefinitionId, NeedsId, RunId, WorkerId
 from trivium.json import dumps
 from trivium.model.commit import ClaimedRun, ClaimRequest
-from trivium.model.runs import Definition, Run
+from trivium.model.runs import SUSPECT_LOSSES, Definition, Run
 from trivium_storage_sql.rows import Record, definition_of, entry_of, item_of, run_of
 from trivium_storage_sqlite import sql
-from trivium_storage_sqlite.limits import admit, wait_for_slot
+from trivium_storage_sqlite.limits import admit, offer_past, wait_for_slot
 from trivium_storage_sqlite.waits import drop_waits
 from trivium_storage_sqlite.work import Work
 
 _PRIORITY: Final = 8
-SUSPECT: Final = 2
-"""Losses from which on a run is claimed alone."""
-
 
 Definitions: TypeAlias = dict[DefinitionId, Definition]
 """Those that were read before: a definition never changes, as its id is its content's hash."""
@@ -48,12 +45,8 @@ def claim(work: Work, request: ClaimRequest, definitions: Definitions) -> list[C
         return []
     if request.suspects:
         taken = _take(work, request, 1, lambda many: suspects(work, request, many))
-        if not taken:  # the slot that one waits for may be offered to a run that is no suspect
-            taken = _take_behind_offers(work, request, 1)
     else:
         taken = _take(work, request, request.limit, lambda many: _candidates(work, request, many))
-        if len(taken) < request.limit:
-            taken += _take_behind_offers(work, request, request.limit - len(taken))
     work.echo.queued.difference_update(record[0] for record in taken)
     return [_claimed(work, record, request.worker_id, definitions) for record in taken]
 
@@ -67,53 +60,44 @@ def suspects(work: Work, request: ClaimRequest, most: int) -> list[Record]:
     """The first of the suspects that the request serves, in order. After a crash there may be thousands, and every
     claim asks."""
     found = work.connection.execute(sql.SUSPECTS, (_listed(request.serves),))
-    return list(islice((record for record in found if _is_served(record, request)), most))
+    return list(islice((record for record in found if _is_served(request, record[7], record[9])), most))
 
 
-def _is_served(record: Record, request: ClaimRequest) -> bool:
-    queue, root_id = record[7], record[9]
+def _is_served(request: ClaimRequest, queue: str, root_id: RunId) -> bool:
     return (request.queues is None or queue in request.queues) and (request.roots is None or root_id in request.roots)
 
 
 def _take(work: Work, request: ClaimRequest, limit: int, candidates: Callable[[int], list[Record]]) -> list[Record]:
     """Claim up to `limit` of the candidates; those that their limits do not admit leave the queue and do not count."""
+
+    def may_take(needs: NeedsId, queue: str, root_id: RunId, losses: int) -> bool:
+        suspect = losses >= SUSPECT_LOSSES
+        return suspect == request.suspects and needs in request.serves and _is_served(request, queue, root_id)
+
     taken: list[Record] = []
     while len(taken) < limit:
         wanted = limit - len(taken)
+        offer_past(work, may_take, _listed(request.serves), wanted)
+        work.flush()
         found = candidates(wanted)
         admitted: list[Record] = []
+        refused = False
         for record in found:
-            if len(admitted) == wanted:
-                break
             run_id, parent_id, limits = record[0], record[20], record[30]
             if limits is None or admit(work, run_id, parent_id):
                 admitted.append(record)
             else:
                 wait_for_slot(work, run_id)
-        _own(work, request, admitted)
+                refused = True
+            if work.touched:  # runs were queued meanwhile: one of them may come before the rest
+                break
+        queued = bool(work.touched)
+        work.flush()
+        work.connection.executemany(sql.RUN_CLAIM, [(request.worker_id, work.now, record[0]) for record in admitted])
         taken += admitted
-        if len(found) == len(admitted):
+        if not queued and not refused:
             break
     return taken
-
-
-def _take_behind_offers(work: Work, request: ClaimRequest, limit: int) -> list[Record]:
-    """Claim runs that wait for a slot which is offered to a run that this worker does not serve, and perhaps nobody."""
-    taken: list[Record] = []
-    for (key,) in work.connection.execute(sql.OFFERED_KEYS).fetchall():
-        for record in work.connection.execute(sql.SLOT_CANDIDATES, (key, _listed(request.serves))).fetchall():
-            if len(taken) == limit:
-                return taken
-            suspect = record[13] >= SUSPECT
-            if suspect == request.suspects and _is_served(record, request) and admit(work, record[0], record[20]):
-                _own(work, request, [record])
-                taken.append(record)
-    return taken
-
-
-def _own(work: Work, request: ClaimRequest, records: list[Record]) -> None:
-    work.flush()  # a run that lost its place may have made room for another
-    work.connection.executemany(sql.RUN_CLAIM, [(request.worker_id, work.now, record[0]) for record in records])
 
 
 def _candidates(work: Work, request: ClaimRequest, many: int) -> list[Record]:

@@ -86,7 +86,9 @@ END_OF: Final = "SELECT runs.priority, runs.error FROM runs WHERE runs.id = ?"
 DEFINITION_KNOWN: Final = "SELECT 1 FROM definitions WHERE definitions.id = ?"
 
 # id, kind, name, body, needs_id
-DEFINITION_ADD: Final = "INSERT OR IGNORE INTO definitions (id, kind, name, body, needs_id) VALUES (?, ?, ?, ?, ?)"
+DEFINITION_ADD: Final = (
+    "INSERT OR IGNORE INTO definitions (id, kind, name, body, needs_id) VALUES (?, ?, ?, ?, ?)"
+)
 
 # id, names
 NEEDS_ADD: Final = "INSERT OR IGNORE INTO needs (id, names) VALUES (?, ?)"
@@ -112,7 +114,9 @@ ITEM_TAKE: Final = "DELETE FROM inbox WHERE inbox.run_id = ? AND inbox.seq = ?"
 INBOX_CLEAR: Final = "DELETE FROM inbox WHERE inbox.run_id = ?"
 
 # run_id
-INBOX_CLEAR_BUT_SIGNALS: Final = "DELETE FROM inbox WHERE inbox.run_id = ? AND inbox.kind IN ('cancel', 'child_end')"
+INBOX_CLEAR_BUT_SIGNALS: Final = (
+    "DELETE FROM inbox WHERE inbox.run_id = ? AND inbox.kind IN ('cancel', 'child_end')"
+)
 
 # run_id, signal_id
 SIGNAL_ID_KNOWN: Final = "SELECT 1 FROM signal_ids WHERE signal_ids.run_id = ? AND signal_ids.id = ?"
@@ -159,20 +163,27 @@ WAITS_FOR: Final = (
 )
 
 # children
-WAITS_OVER: Final = "DELETE FROM waits WHERE waits.child_id IN (SELECT anon_1.value FROM json_each(?) AS anon_1)"
+WAITS_OVER: Final = (
+    "DELETE FROM waits WHERE waits.child_id IN (SELECT anon_1.value FROM json_each(?) AS anon_1)"
+)
 
 # run_id, number
 WAITS_LEFT: Final = "SELECT 1 FROM waits WHERE waits.run_id = ? AND waits.number = ? LIMIT 1 OFFSET 0"
 
 # run_ids
-WAITS_DROP: Final = "DELETE FROM waits WHERE waits.run_id IN (SELECT anon_1.value FROM json_each(?) AS anon_1)"
+WAITS_DROP: Final = (
+    "DELETE FROM waits WHERE waits.run_id IN (SELECT anon_1.value FROM json_each(?) AS anon_1)"
+)
 
 # key, run_id, limit, rank, holder, waiting
-HOLDING_ADD: Final = 'INSERT INTO holdings ("key", run_id, "limit", rank, holder, waiting) VALUES (?, ?, ?, ?, ?, ?)'
+HOLDING_ADD: Final = (
+    'INSERT INTO holdings ("key", run_id, "limit", rank, holder, waiting) VALUES (?, ?, ?, ?, ?, ?)'
+)
 
 # run_id
 HOLDINGS_OF: Final = (
-    'SELECT holdings."key", holdings."limit", holdings.holder, holdings.waiting FROM holdings WHERE holdings.run_id = ?'
+    'SELECT holdings."key", holdings."limit", holdings.holder, holdings.waiting FROM holdings WHERE '
+    "holdings.run_id = ?"
 )
 
 # key
@@ -191,7 +202,9 @@ HELD_ABOVE: Final = (
 )
 
 # new_holder, key, run_id
-HOLDING_TAKE: Final = 'UPDATE holdings SET holder=?, waiting=0 WHERE holdings."key" = ? AND holdings.run_id = ?'
+HOLDING_TAKE: Final = (
+    'UPDATE holdings SET holder=?, waiting=0 WHERE holdings."key" = ? AND holdings.run_id = ?'
+)
 
 # wait, run_id
 HOLDINGS_WAIT: Final = "UPDATE holdings SET waiting=? WHERE holdings.run_id = ?"
@@ -202,17 +215,23 @@ HOLDING_UNSHARE: Final = 'UPDATE holdings SET holder=NULL WHERE holdings."key" =
 # run_id
 HOLDINGS_DROP: Final = "DELETE FROM holdings WHERE holdings.run_id = ?"
 
-OFFERED_KEYS: Final = 'SELECT DISTINCT holdings."key" FROM holdings WHERE holdings.waiting = 2'
+OFFERED: Final = (
+    'SELECT holdings."key", runs.id, runs.parent_id, runs.needs_id, runs.queue, runs.root_id, runs.losses FROM '
+    'holdings JOIN runs ON runs.id = holdings.run_id WHERE holdings.waiting = 2 ORDER BY holdings."key"'
+)
 
 # key, serves
 SLOT_CANDIDATES: Final = (
-    "SELECT runs.id, runs.kind, runs.name, runs.target, runs.definition_id, runs.status, runs.inputs, "
-    "runs.queue, runs.priority, runs.root_id, runs.epoch, runs.generation, runs.wake_seq, runs.losses, "
-    'runs.created_at, runs."key", runs.wait_reason, runs.output, runs.error, runs.owner, runs.parent_id, '
-    "runs.cause_run, runs.cause_step, runs.labels, runs.timeout, runs.due_at, runs.first_claimed_at, "
-    "runs.finished_at, runs.cancel_requested, runs.needs_id, runs.limits FROM holdings JOIN runs ON runs.id = "
-    'holdings.run_id WHERE holdings.waiting = 1 AND holdings."key" = ? AND runs.needs_id IN (SELECT anon_1.value '
-    "FROM json_each(?) AS anon_1) ORDER BY holdings.rank, holdings.run_id"
+    'SELECT holdings."limit", runs.id, runs.parent_id, runs.needs_id, runs.queue, runs.root_id, runs.losses FROM '
+    'holdings JOIN runs ON runs.id = holdings.run_id WHERE holdings.waiting = 1 AND holdings."key" = ? AND '
+    "runs.needs_id IN (SELECT anon_1.value FROM json_each(?) AS anon_1) ORDER BY holdings.rank, holdings.run_id"
+)
+
+# run_id, key
+SLOT_WAITERS_BELOW: Final = (
+    "WITH RECURSIVE below(id) AS (SELECT runs.id AS id FROM runs WHERE runs.parent_id = ? UNION SELECT runs.id "
+    "AS id FROM runs, below WHERE runs.parent_id = below.id) SELECT holdings.run_id FROM below JOIN holdings ON "
+    'holdings.run_id = below.id AND holdings."key" = ? WHERE holdings.waiting = 1 ORDER BY holdings.run_id'
 )
 
 # key, held
@@ -408,7 +427,9 @@ EFFECT: Final = (
 )
 
 # run_id
-NOTES: Final = "SELECT notes.seq, notes.at, notes.text FROM notes WHERE notes.run_id = ? ORDER BY notes.seq"
+NOTES: Final = (
+    "SELECT notes.seq, notes.at, notes.text FROM notes WHERE notes.run_id = ? ORDER BY notes.seq"
+)
 
 # before, many
 OLD_ROOTS: Final = (

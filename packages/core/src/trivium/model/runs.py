@@ -14,6 +14,8 @@ from trivium.model.states import RunStatus, WaitReason
 
 DEFAULT_QUEUE = "default"
 MAX_KEY_BYTES = 512
+SUSPECT_LOSSES = 2
+"""Owners that a run has lost in a row from which on it may be what kills them, and is claimed alone."""
 
 
 @dataclass(frozen=True, slots=True)

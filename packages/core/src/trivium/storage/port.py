@@ -216,8 +216,9 @@ class Storage(ABC):
 
         **Claim.** First, `waiting` runs that are due (`due_at` at or before now), whoever serves them, become
         `queued`. Then up to `limit` of the `queued` runs that the request serves, by priority (high first), then by
-        id: owner, epoch + 1, `running`, `first_claimed_at` where unset. A worker without a presence (buried, left,
-        never there) gets nothing, here and by `claim_by`: nobody would take over from it. Runs with two or more losses
+        id: owner, epoch + 1, `running`, `first_claimed_at` where unset. Each time it is the first that its limits admit
+        then. A worker without a presence (buried, left, never there) gets nothing, here and by `claim_by`: nobody would
+        take over from it. Runs with two or more losses
         are suspects: left out unless `suspects`, then the first alone. Of the entries, those that count in the run's
         generation (of that generation, completed, or with a `child_id`), by seq; of the inbox, everything, by seq.
 
@@ -225,7 +226,8 @@ class Storage(ABC):
         and losses, gone with the run's end. A claim admits a run if, for each of its limits, it has the holding
         already, or an ancestor (by parent) has one under the same key (then it takes none), or fewer runs than its own
         `limit` hold the key; it takes all that it lacks or none. Else it becomes `waiting` for `slot` and does not
-        count. `claim_by` never admits a run that has limits.
+        count. Runs below the admitted one that wait (`slot`) for a key that it took, and lack no other, become
+        `queued`: they share it, and it may wait for them. `claim_by` never admits a run that has limits.
 
         **Rings.** After the commit: `work` to all if a run became `queued` by the batch and still is, if a start waits
         for its time, or if a holding was freed that others wait for; `inbox` to the owner of a run for each item put

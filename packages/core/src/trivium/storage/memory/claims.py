@@ -9,6 +9,7 @@ from trivium.clock import Micros
 from trivium.ids import WorkerId
 from trivium.model.commit import ClaimedRun, ClaimRequest
 from trivium.model.journal import Entry
+from trivium.model.runs import Limit
 from trivium.model.states import RunStatus, StepStatus, WaitReason
 from trivium.storage.memory.bells import Echo
 from trivium.storage.memory.queues import Queue
@@ -22,22 +23,31 @@ def wake_due(tables: Tables, now: Micros, echo: Echo) -> None:
         tables.queue(row, row.run, echo)
 
 
-def claim(tables: Tables, request: ClaimRequest, now: Micros) -> list[ClaimedRun]:
+def claim(tables: Tables, request: ClaimRequest, now: Micros, echo: Echo) -> list[ClaimedRun]:
     """Give the worker its runs, in order."""
     if request.worker_id not in tables.workers or request.limit <= 0:
         return []
     if request.suspects:
-        return _claim_suspect(tables, request, now)
+        return _claim_suspect(tables, request, now, echo)
+    claimed: list[ClaimedRun] = []
+    while _claim_in_order(tables, request, now, echo, claimed):
+        pass
+    return claimed
+
+
+def _claim_in_order(tables: Tables, request: ClaimRequest, now: Micros, echo: Echo, claimed: list[ClaimedRun]) -> bool:
+    """Claim from the heads of the queues on; whether to look again, since runs came into the queues meanwhile."""
     queues = _served_queues(tables, request)
     heads = [(first, number) for number, queue in enumerate(queues) if (first := queue.first()) is not None]
     heapq.heapify(heads)
-    claimed: list[ClaimedRun] = []
     while heads and len(claimed) < request.limit:
         (_, run_id), number = heads[0]
         row = tables.rows[run_id]
         if admit(tables, row):
             take(tables, row, request.worker_id, now)
             claimed.append(claimed_run(tables, row))
+            if queue_sharers(tables, row, echo):
+                return True
         else:
             wait_for_slot(tables, row)
         after = queues[number].first()  # both have taken the run out of its queue
@@ -45,7 +55,7 @@ def claim(tables: Tables, request: ClaimRequest, now: Micros) -> list[ClaimedRun
             heapq.heappop(heads)
         else:
             heapq.heapreplace(heads, (after, number))
-    return claimed
+    return False
 
 
 def suspect_waits(tables: Tables, request: ClaimRequest) -> bool:
@@ -71,12 +81,14 @@ def _served_queues(tables: Tables, request: ClaimRequest) -> list[Queue]:
     return [queue for buckets in places for bucket, queue in buckets.items() if _serves_bucket(request, bucket)]
 
 
-def _claim_suspect(tables: Tables, request: ClaimRequest, now: Micros) -> list[ClaimedRun]:
+def _claim_suspect(tables: Tables, request: ClaimRequest, now: Micros, echo: Echo) -> list[ClaimedRun]:
     suspects = [row for run_id in tables.suspects if serves(request, row := tables.rows[run_id])]
     for row in sorted(suspects, key=lambda row: row.place):
         if admit(tables, row):
             take(tables, row, request.worker_id, now)
-            return [claimed_run(tables, row)]
+            claimed = [claimed_run(tables, row)]
+            queue_sharers(tables, row, echo)
+            return claimed
         wait_for_slot(tables, row)
     return []
 
@@ -101,12 +113,37 @@ def take(tables: Tables, row: Row, worker_id: WorkerId, now: Micros) -> None:
 
 def admit(tables: Tables, row: Row) -> bool:
     """Give the run the holdings that it lacks, if there is room for all of them."""
-    lacking = [limit for limit in row.limits if not _covered(tables, row, limit.key)]
-    if any(len(tables.holders.get(limit.key, ())) >= limit.limit for limit in lacking):
+    lacking = _lacking(tables, row)
+    if lacking is None:
         return False
     for limit in lacking:
         tables.hold(row, limit.key)
     return True
+
+
+def queue_sharers(tables: Tables, row: Row, echo: Echo) -> bool:
+    """Queue what waits below a run for a key that this one holds now, if it lacks nothing else; whether there is any.
+
+    Nobody else would: a slot is offered when a holding is freed, and the run above may not end before they do.
+    """
+    keys = {limit.key for limit in row.limits} if row.run.id in tables.children else ()
+    found = {run_id for key in keys for run_id in tables.slot_waiters.get(key, ())}
+    sharers = [
+        waiter
+        for waiter in map(tables.rows.__getitem__, sorted(found))
+        if any(above is row for above in tables.ancestors_of(waiter.run)) and _lacking(tables, waiter) is not None
+    ]
+    for waiter in sharers:
+        tables.queue(waiter, waiter.run, echo)
+    return bool(sharers)
+
+
+def _lacking(tables: Tables, row: Row) -> list[Limit] | None:
+    """The limits of which a run has no holding yet, neither its own nor one to share; None if one has no room."""
+    lacking = [limit for limit in row.limits if not _covered(tables, row, limit.key)]
+    if any(len(tables.holders.get(limit.key, ())) >= limit.limit for limit in lacking):
+        return None
+    return lacking
 
 
 def _covered(tables: Tables, row: Row, key: str) -> bool:

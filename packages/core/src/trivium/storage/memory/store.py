@@ -66,7 +66,7 @@ class MemoryStorage(Storage):
             suspects = False
             if batch.claim is not None:
                 wake_due(self._tables, now, echo)
-                claimed += claim(self._tables, batch.claim, now)
+                claimed += claim(self._tables, batch.claim, now, echo)
                 self._tables.keep()
                 first = self._tables.timers.first()
                 next_due = None if first is None else Micros(first[0])

@@ -16,13 +16,11 @@ from trivium.json import NULL, JsonText
 from trivium.model.effects import Effect
 from trivium.model.inbox import Item, ItemKind
 from trivium.model.journal import Entry
-from trivium.model.runs import Cause, Definition, Limit, NewRun, Run
+from trivium.model.runs import SUSPECT_LOSSES, Cause, Definition, Limit, NewRun, Run
 from trivium.model.states import RunStatus, WaitReason
 from trivium.storage.memory.bells import Echo
 from trivium.storage.memory.queues import Place, Queue
 from trivium.storage.port import Note, WorkerRecord
-
-SUSPECT_LOSSES = 2
 
 K = TypeVar("K")
 Bucket: TypeAlias = tuple[str, NeedsId]

@@ -33,7 +33,7 @@ from trivium.model.commit import (
 from trivium.model.effects import EffectChange
 from trivium.model.failure import Failure
 from trivium.model.journal import Entry, EntryKind
-from trivium.model.runs import DEFAULT_QUEUE, Cause, Definition, Limit, NewRun, Run
+from trivium.model.runs import DEFAULT_QUEUE, SUSPECT_LOSSES, Cause, Definition, Limit, NewRun, Run
 from trivium.model.states import RunStatus, StepStatus, WaitReason
 from trivium.storage.port import Storage, WorkerRecord
 from trivium.testing.clock import TestClock
@@ -268,7 +268,7 @@ class Bench:
         """Let workers claim the run and die with it; nothing else may be claimable."""
         for _ in range(times):
             worker = self.worker("mortal")
-            suspects = self.run(run_id).losses >= 2
+            suspects = self.run(run_id).losses >= SUSPECT_LOSSES
             assert self.claim_ids(self.request(worker, suspects=suspects)) == [run_id]
             assert self.bury(worker) == 1
 

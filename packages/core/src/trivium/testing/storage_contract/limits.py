@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import pytest
 
 from trivium.ids import RunId
@@ -19,6 +21,26 @@ def limited(key: str = "k", limit: int = 1, *, parent: Run | None = None, priori
 
 def claimed_runs(bench: Bench) -> dict[RunId, Run]:
     return {claimed.run.id: claimed.run for claimed in bench.claim()}
+
+
+class Limited(Protocol):
+    def __call__(self, *, parent: Run | None = None, priority: int = 0) -> NewRun: ...
+
+
+def retried_family(bench: Bench, new: Limited, *, priority: int = 0) -> list[RunId]:
+    """A parent and its child (of that priority) with the same key, both queued again by a retry."""
+    parent = bench.running(new())
+    (child,) = bench.spawn(parent, new(parent=parent, priority=priority))
+    bench.end(parent, FAILED)
+    bench.retry(parent.id)
+    return [parent.id, child]
+
+
+def waited_for(bench: Bench) -> Run:
+    """A run that holds the key, while everything else that wants it waits for a slot."""
+    holder = bench.claim_one(bench.request(limit=1, roots=frozenset({bench.start(limited())})))
+    assert bench.claim_ids() == []
+    return holder
 
 
 class Limits:
@@ -248,6 +270,109 @@ class Limits:
         assert bench.claim_ids(bench.request(suspects=True)) == [suspect]
         assert bench.claim_ids() == []
         bench.end(bench.run(suspect))
+        assert bench.claim_ids() == [second]
+
+    @pytest.mark.parametrize("priority", [0, -1])
+    def test_a_child_that_waits_shares_what_its_parent_takes(self, bench: Bench, priority: int) -> None:
+        parent, child = retried_family(bench, limited, priority=priority)
+        holder = waited_for(bench)
+        bench.end(holder)
+
+        assert bench.claim_ids(bench.request(limit=1)) == [parent]
+        assert bench.claim_ids() == [child]
+
+    def test_a_child_that_waits_is_claimed_beside_its_parent(self, bench: Bench) -> None:
+        family = retried_family(bench, limited)
+        holder = waited_for(bench)
+        bench.end(holder)
+
+        assert bench.claim_ids() == family
+
+    def test_a_child_that_comes_before_its_parent_takes_the_key_first(self, bench: Bench) -> None:
+        parent, child = retried_family(bench, limited, priority=1)
+        holder = waited_for(bench)
+        bench.end(holder)
+
+        assert bench.claim_ids() == [child]
+        bench.end(bench.run(child))
+        assert bench.claim_ids() == [parent]
+
+    def test_a_child_that_was_passed_over_shares_what_its_parent_takes(self, bench: Bench) -> None:
+        parent = bench.running(limited(limit=2))
+        (child,) = bench.spawn(parent, limited(limit=1, parent=parent, priority=1))
+        bench.end(parent, FAILED)
+        bench.running(limited())
+        bench.retry(parent.id)
+
+        # The child comes first and has no room; its parent states a wider limit.
+        result = bench.commit(claim=bench.request(limit=1))
+
+        assert [claimed.run.id for claimed in result.claimed] == [parent.id]
+        assert (bench.status(child), result.ring.work) == (RunStatus.QUEUED, True)
+        assert bench.claim_ids() == [child]
+
+    def test_a_child_that_was_passed_over_is_claimed_behind_its_parent(self, bench: Bench) -> None:
+        parent = bench.running(limited(limit=2))
+        (child,) = bench.spawn(parent, limited(limit=1, parent=parent, priority=1))
+        bench.end(parent, FAILED)
+        bench.running(limited())
+        bench.retry(parent.id)
+
+        assert bench.claim_ids() == [parent.id, child]
+
+    def test_what_waits_far_below_shares_what_an_ancestor_takes(self, bench: Bench) -> None:
+        root = bench.running(limited())
+        bench.spawn(root, new_run(parent=root))
+        middle = bench.claim_one()
+        (leaf,) = bench.spawn(middle, limited(parent=middle))
+        bench.end(middle, FAILED)
+        bench.end(root, FAILED)
+        holder = bench.running(limited())
+        bench.retry(root.id)
+        assert bench.claim_ids() == [middle.id]
+        bench.end(holder)
+
+        assert bench.claim_ids(bench.request(limit=1)) == [root.id]
+        assert bench.claim_ids() == [leaf]
+
+    def test_a_child_that_lacks_another_key_goes_on_waiting(self, bench: Bench) -> None:
+        parent = bench.running(limited())
+        (child,) = bench.spawn(parent, new_run(limits=[Limit("k", 1), Limit("other", 1)], parent=parent))
+        bench.end(parent, FAILED)
+        holder, other = bench.running(limited()), bench.running(limited("other"))
+        bench.retry(parent.id)
+        assert bench.claim_ids() == []
+        bench.end(holder)
+
+        assert bench.claim_ids() == [parent.id]
+        assert bench.run(child).wait_reason is WaitReason.SLOT
+        bench.end(other)
+        assert bench.claim_ids() == [child]
+
+    def test_a_slot_that_a_sharing_run_was_offered_is_left_to_the_next(self, bench: Bench) -> None:
+        def wide(parent: Run | None = None, priority: int = 0) -> NewRun:
+            return limited(limit=2, parent=parent, priority=priority)
+
+        family = retried_family(bench, wide)
+        holders = [bench.run(bench.start(wide(priority=1))) for _ in range(2)]
+        runs = claimed_runs(bench)
+        assert list(runs) == [holder.id for holder in holders]
+        next_one = bench.start(wide())
+        assert bench.claim_ids() == []
+        bench.commit(*(RunUnit(run_id=run.id, epoch=run.epoch, then=COMPLETED) for run in runs.values()))
+
+        assert bench.claim_ids() == [*family, next_one]
+
+    def test_what_waits_behind_an_offer_that_nobody_takes_keeps_its_place(self, bench: Bench) -> None:
+        holder = bench.running(limited())
+        bench.start(new_run(definition=OTHER, limits=[Limit("k", 1)], priority=9))
+        assert bench.claim_ids(bench.request(serves=[OTHER])) == []
+        first = bench.start(limited(priority=1))
+        assert bench.claim_ids() == []
+        second = bench.start()
+        bench.end(holder)
+
+        assert bench.claim_ids(bench.request(limit=1)) == [first]
         assert bench.claim_ids() == [second]
 
     def test_siblings_do_not_share(self, bench: Bench) -> None:

@@ -27,7 +27,7 @@ from trivium.model.commit import (
 )
 from trivium.model.effects import EffectChange, EffectStatus
 from trivium.model.journal import Entry
-from trivium.model.runs import NewRun
+from trivium.model.runs import SUSPECT_LOSSES, NewRun
 from trivium.model.states import RunStatus, StepStatus, WaitReason
 
 ENDED = {RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED}
@@ -305,18 +305,21 @@ class Model:
         if request.worker_id not in self.beats:
             return []
         claimed: list[RunId] = []
-        for run_id in self._claimable(request):
-            if len(claimed) == (min(1, request.limit) if request.suspects else request.limit):
+        while len(claimed) < (min(1, request.limit) if request.suspects else request.limit):
+            # From the start each time: who was passed over may share the keys that the last one took.
+            found = (each for each in self._claimable(request) if self._suspect(each) == request.suspects)
+            run_id = next(filter(self._admit, found), None)
+            if run_id is None:
                 break
-            if (self.runs[run_id].losses >= 2) == request.suspects and self._admit(run_id):
-                self._take(run_id, request.worker_id)
-                claimed.append(run_id)
+            self._take(run_id, request.worker_id)
+            claimed.append(run_id)
         return claimed
 
     def suspects(self, request: ClaimRequest) -> tuple[bool, bool]:
         """Whether a suspect is certainly claimable, and whether one may be."""
-        found = [self.runs[run_id] for run_id in self._claimable(request) if self.runs[run_id].losses >= 2]
-        return any(not run.new.limits or run.holds for run in found), bool(found)
+        found = [self.runs[run_id] for run_id in filter(self._suspect, self._claimable(request))]
+        # One that held only a part may lack the rest by now: what it shared went with the run above.
+        return any(run.holds.issuperset(limit.key for limit in run.new.limits) for run in found), bool(found)
 
     def next_due(self) -> Micros | None:
         return min((run.due for run in self.runs.values() if run.due is not None), default=None)
@@ -331,6 +334,9 @@ class Model:
             and (request.roots is None or run.root in request.roots)
         ]
         return sorted(found, key=lambda run_id: (-self.runs[run_id].new.priority, run_id))
+
+    def _suspect(self, run_id: RunId) -> bool:
+        return self.runs[run_id].losses >= SUSPECT_LOSSES
 
     def _admit(self, run_id: RunId) -> bool:
         run = self.runs[run_id]
