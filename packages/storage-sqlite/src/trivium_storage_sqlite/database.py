@@ -9,11 +9,12 @@ that SQLite holds for the whole process.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final, TypeVar
 
 from typing_extensions import override
@@ -69,6 +70,7 @@ class Database(Forked):
             ) from error
         try:
             self.turnstile.open()
+            make_private(self.location)
             self._writer = self._connect_writer()
             found = self._schema(self._writer)
             if missing(self.location.url, found, self._migrations):
@@ -108,22 +110,25 @@ class Database(Forked):
         self._readers = deque()
         self._checkpoints = Checkpoints(self.location.path)
 
-    def _connect(self, *, busy: float) -> sqlite3.Connection:
-        return sqlite3.connect(
+    def _connect(self, **pragmas: str | int) -> sqlite3.Connection:
+        """A connection that waits for locks as long as all of us do."""
+        connection = sqlite3.connect(
             self.location.path,
-            timeout=busy,
+            timeout=self._patience,
             isolation_level=None,
             check_same_thread=False,  # one thread at a time, but not always the same
             cached_statements=STATEMENTS,
         )
+        try:
+            for name, value in {"wal_autocheckpoint": 0, **pragmas}.items():
+                connection.execute(f"PRAGMA {name} = {value}")
+        except BaseException:  # the first look at the file: it may be damaged, or no database at all
+            connection.close()
+            raise
+        return connection
 
     def _connect_writer(self) -> sqlite3.Connection:
-        connection = self._connect(busy=self._patience)
-        connection.execute("PRAGMA wal_autocheckpoint = 0")
-        connection.execute(f"PRAGMA synchronous = {self.location.synchronous}")
-        connection.execute("PRAGMA temp_store = MEMORY")
-        connection.execute("PRAGMA cache_size = -8000")
-        return connection
+        return self._connect(synchronous=self.location.synchronous, temp_store="MEMORY", cache_size=-8000)
 
     def _settle(self, connection: sqlite3.Connection) -> None:
         """From now on SQLite does not wait by itself: a checkpoint must not, and `_begin` has a deadline of its own."""
@@ -265,10 +270,7 @@ class Database(Forked):
 
     def _connect_reader(self) -> sqlite3.Connection:
         # It may wait: the first connection after a crash reads the log again, and others wait for it.
-        connection = self._connect(busy=self._patience)
-        connection.execute("PRAGMA wal_autocheckpoint = 0")
-        connection.execute("PRAGMA query_only = 1")
-        return connection
+        return self._connect(query_only=1)
 
     def _error(self, error: sqlite3.Error) -> Exception:
         if is_busy(error):
@@ -283,6 +285,24 @@ def roll_back(connection: sqlite3.Connection) -> None:
     """End the transaction, if SQLite has not done so itself (as it does when the disk is full)."""
     if connection.in_transaction:
         connection.execute("ROLLBACK")
+
+
+def make_private(location: Location) -> None:
+    """Make an empty file that its owner alone may read, where there is none; SQLite gives the log the same mode.
+
+    It is made elsewhere and linked: no descriptor of the database itself is ever closed here, and of two processes one
+    makes it. What hinders this hinders SQLite too, which says so, but for a file system without links: such have no
+    modes either.
+    """
+    if location.path.exists():
+        return
+    with suppress(OSError):
+        made = location.folder / f"new-{os.urandom(8).hex()}"
+        os.close(os.open(made, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        try:
+            os.link(made, location.path)
+        finally:
+            os.unlink(made)
 
 
 def check_sqlite(version: tuple[int, int, int]) -> None:
