@@ -36,6 +36,28 @@ def refused(url: str) -> StoreError:
     return caught.value
 
 
+# --- who may read it -----------------------------------------------------------------------------
+
+
+def test_a_new_store_is_for_its_owner_alone(path: Path, child) -> None:
+    hands = child('os.umask(0); storage.open(); start(); say("made"); hear()')
+    assert hands.hear() == "made"
+
+    modes = {each.name: each.stat().st_mode & 0o777 for each in path.parent.glob("store.db*") if each.is_file()}
+
+    assert modes == {"store.db": 0o600, "store.db-wal": 0o600, "store.db-shm": 0o600}
+    assert not list(path.with_name("store.db-trivium").glob("new-*"))
+
+
+def test_the_mode_of_a_file_that_is_there_is_left_alone(path: Path, url: str, clock: TestClock) -> None:
+    path.touch()
+    path.chmod(0o640)
+
+    with SqliteStorage(url, clock):
+        assert path.stat().st_mode & 0o777 == 0o640
+        assert path.with_name("store.db-wal").stat().st_mode & 0o777 == 0o640
+
+
 # --- what cannot be opened -----------------------------------------------------------------------
 
 
