@@ -22,6 +22,7 @@ from trivium_storage_sqlite.migrations import MIGRATIONS
 TEXTS = {name: text for name, text in vars(sql).items() if name.isupper() and isinstance(text, str)}
 LISTED_WHOLE = {
     "NEEDS": "every set of needs",
+    "NEEDS_DELETE": "as above, and every definition; once a pruning",
     "WORKERS": "every worker",
     "RUNS_WHERE": "a list, newest first, that a filter narrows",
     "TRASH": "what a pruning has left",
@@ -85,15 +86,25 @@ def test_no_statement_looks_through_a_whole_table(database: sqlite3.Connection, 
     assert bool(whole) == (name in LISTED_WHOLE), plan
 
 
-@pytest.mark.parametrize(
-    "name", ["CANDIDATES", "CANDIDATES_OF_QUEUE", "CANDIDATES_OF_ROOT", "NEXT_DUE", "TOP_PRIORITY"]
-)
+@pytest.mark.parametrize("name", ["CANDIDATES", "CANDIDATES_OF_QUEUE", "NEXT_DUE", "TOP_PRIORITY"])
 def test_queues_are_read_in_the_order_of_their_index(database: sqlite3.Connection, name: str) -> None:
     text = TEXTS[name]
 
     plan = [row[3] for row in database.execute(f"EXPLAIN QUERY PLAN {text}", ("[]",) * text.count("?"))]
 
     assert not [step for step in plan if "TEMP B-TREE" in step]
+
+
+@pytest.mark.parametrize("name", ["CANDIDATES_OF_ROOTS", "CANDIDATES_OF_ROOTS_IN_ANY_QUEUE"])
+def test_of_each_tree_as_many_are_read_as_are_wanted_in_the_order_of_the_index(
+    database: sqlite3.Connection, name: str
+) -> None:
+    text = TEXTS[name]
+
+    plan = [row[3] for row in database.execute(f"EXPLAIN QUERY PLAN {text}", ("[]",) * text.count("?"))]
+
+    assert "SEARCH first USING INDEX runs_queued_by_root (root_id=?)" in plan
+    assert len([step for step in plan if "TEMP B-TREE" in step]) == 1  # what is left of all trees
 
 
 def test_creating_and_opening_a_store_imports_no_sqlalchemy(tmp_path: Path) -> None:

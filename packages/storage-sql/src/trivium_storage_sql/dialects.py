@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import ColumnElement, Dialect, Select, Table, bindparam, func, select
+from sqlalchemy import ColumnElement, Dialect, FromClause, Select, Table, bindparam, exists, func, select
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql.dml import Insert
 from typing_extensions import override
@@ -26,8 +26,12 @@ class Flavor(ABC):
         """All rows as one JSON text, an array of arrays, so that they come in one step."""
 
     @abstractmethod
-    def label(self, labels: ColumnElement[Any]) -> ColumnElement[Any]:
-        """The value of the label whose path is passed as the parameter `path`."""
+    def has_label(self, labels: ColumnElement[Any]) -> ColumnElement[bool]:
+        """Whether a run has the label of the parameters `label` and `value`."""
+
+    @abstractmethod
+    def each_of(self, name: str) -> FromClause:
+        """The members of the list that is passed as the parameter `name`, as a table with the column `value`."""
 
     @abstractmethod
     def put(self, table: Table) -> Insert:
@@ -53,8 +57,14 @@ class Sqlite(Flavor):
         return func.json_group_array(func.json_array(*columns))
 
     @override
-    def label(self, labels: ColumnElement[Any]) -> ColumnElement[Any]:
-        return func.json_extract(labels, bindparam("path"))
+    def has_label(self, labels: ColumnElement[Any]) -> ColumnElement[bool]:
+        # Not by a path: a name may hold what a path cannot, such as a quote.
+        each = func.json_each(labels).table_valued("key", "value")
+        return exists().where(each.c.key == bindparam("label"), each.c.value == bindparam("value"))
+
+    @override
+    def each_of(self, name: str) -> FromClause:
+        return func.json_each(bindparam(name)).table_valued("value")
 
     @override
     def put(self, table: Table) -> Insert:

@@ -101,7 +101,7 @@ def filters(flavor: Flavor) -> dict[str, ColumnElement[bool]]:
         "key": runs.c.key == _p("key"),
         "target": runs.c.target == _p("target"),
         "id_prefix": and_(runs.c.id >= _p("prefix"), runs.c.id < _p("behind_prefix")),
-        "label": flavor.label(runs.c.labels) == _p("value"),
+        "label": flavor.has_label(runs.c.labels),
         "before": runs.c.id < _p("before"),
     }
 
@@ -339,14 +339,8 @@ def _claims(flavor: Flavor) -> dict[str, Executable]:
         .order_by(*by_rank)
         .limit(_p("many"))
         .offset(ZERO),
-        "CANDIDATES_OF_ROOT": candidates.where(runs.c.root_id == _p("root"), runs.c.queue.in_(flavor.members("queues")))
-        .order_by(*by_rank)
-        .limit(_p("many"))
-        .offset(ZERO),
-        "CANDIDATES_OF_ROOT_IN_ANY_QUEUE": candidates.where(runs.c.root_id == _p("root"))
-        .order_by(*by_rank)
-        .limit(_p("many"))
-        .offset(ZERO),
+        "CANDIDATES_OF_ROOTS": _of_roots(flavor, in_queues=True),
+        "CANDIDATES_OF_ROOTS_IN_ANY_QUEUE": _of_roots(flavor, in_queues=False),
         "SUSPECTS": select(*runs.columns).where(queued, runs.c.losses >= SUSPECT, served).order_by(*by_rank),
         "RUN_CLAIM": update(runs)
         .ordered_values(
@@ -375,6 +369,36 @@ def _claims(flavor: Flavor) -> dict[str, Executable]:
         )
         .order_by(journal.c.seq),
     }
+
+
+def _of_roots(flavor: Flavor, *, in_queues: bool) -> Executable:
+    """The first candidates of several trees. As many of each are read as are wanted of all, in the order of the index
+    that leads to them; over all trees at once, everything that is queued there would be sorted, or worse, everything
+    that ever ran in them looked at.
+    """
+    root = flavor.each_of("roots")
+    first = runs.alias("first")
+    of_one = (
+        select(first.c.id)
+        .where(
+            first.c.root_id == root.c.value,
+            is_(first.c.status, RunStatus.QUEUED),
+            first.c.losses < SUSPECT,
+            first.c.needs_id.in_(flavor.members("serves")),
+            *([first.c.queue.in_(flavor.members("queues"))] if in_queues else []),
+        )
+        .order_by(first.c.priority.desc(), first.c.id)
+        .limit(_p("many"))
+        .offset(ZERO)
+        .correlate(root)
+    )
+    return (
+        select(*runs.columns)
+        .select_from(root.join(runs, runs.c.id.in_(of_one)))
+        .order_by(runs.c.priority.desc(), runs.c.id)
+        .limit(_p("same_many"))
+        .offset(ZERO)
+    )
 
 
 def _liveness() -> dict[str, Executable]:
@@ -501,6 +525,7 @@ def _pruning(flavor: Flavor) -> dict[str, Executable]:
         "DEFINITION_DELETE": delete(definitions).where(
             definitions.c.id == _p("definition_id"), ~exists().where(runs.c.definition_id == definitions.c.id)
         ),
+        "NEEDS_DELETE": delete(needs).where(needs.c.id.not_in(select(definitions.c.needs_id))),
     }
 
 

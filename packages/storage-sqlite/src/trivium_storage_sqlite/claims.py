@@ -104,21 +104,18 @@ def _candidates(work: Work, request: ClaimRequest, many: int) -> list[Record]:
     """The first `many` queued runs that the request serves, in order."""
     execute, serves = work.connection.execute, _listed(request.serves)
     if request.roots is not None:
-        found: list[Record] = []
-        for root in request.roots:
-            if request.queues is None:
-                found += execute(sql.CANDIDATES_OF_ROOT_IN_ANY_QUEUE, (serves, root, many))
-            else:
-                found += execute(sql.CANDIDATES_OF_ROOT, (serves, root, _listed(request.queues), many))
-    elif request.queues is not None:
+        roots = _listed(request.roots)
+        if request.queues is None:
+            return execute(sql.CANDIDATES_OF_ROOTS_IN_ANY_QUEUE, (roots, serves, many, many)).fetchall()
+        return execute(sql.CANDIDATES_OF_ROOTS, (roots, serves, _listed(request.queues), many, many)).fetchall()
+    if request.queues is not None:
         # One by one: over several queues at once the index does not give the order, and SQLite would sort them all.
-        found = []
+        found: list[Record] = []
         for queue in request.queues:
             found += execute(sql.CANDIDATES_OF_QUEUE, (serves, queue, many))
-    else:
-        return execute(sql.CANDIDATES, (serves, many)).fetchall()
-    found.sort(key=lambda record: (-record[_PRIORITY], record[0]))
-    return found[:many]
+        found.sort(key=lambda record: (-record[_PRIORITY], record[0]))
+        return found[:many]
+    return execute(sql.CANDIDATES, (serves, many)).fetchall()
 
 
 def _listed(words: frozenset[str] | frozenset[RunId]) -> str:

@@ -40,6 +40,8 @@ def prune(database: Database, before: Micros) -> Pruned:
     while True:
         with database.writing() as connection:
             removed, without_definition = _remove_trees(connection, before)
+            if not removed:  # the last look: no definition goes any more
+                connection.execute(sql.NEEDS_DELETE)
         runs += removed
         blobs += without_definition
         while True:

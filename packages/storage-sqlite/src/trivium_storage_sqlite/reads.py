@@ -44,7 +44,7 @@ def runs(connection: sqlite3.Connection, wanted: RunFilter) -> Sequence[Run]:
     if wanted.id_prefix:
         only("id_prefix", wanted.id_prefix, wanted.id_prefix + _BEHIND_ALL)
     for name, value in (wanted.labels or {}).items():
-        only("label", f'$."{name}"', value)
+        only("label", name, value)
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     records = connection.execute(f"{sql.RUNS_WHERE}{where} ORDER BY runs.id DESC LIMIT ?", (*values, wanted.limit))
     return [run_of(record, partial(resolve, connection)) for record in records.fetchall()]

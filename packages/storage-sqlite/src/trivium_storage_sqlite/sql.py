@@ -279,27 +279,29 @@ CANDIDATES_OF_QUEUE: Final = (
     "? ORDER BY runs.priority DESC, runs.id LIMIT ? OFFSET 0"
 )
 
-# serves, root, queues, many
-CANDIDATES_OF_ROOT: Final = (
+# roots, serves, queues, many, same_many
+CANDIDATES_OF_ROOTS: Final = (
     "SELECT runs.id, runs.kind, runs.name, runs.target, runs.definition_id, runs.status, runs.inputs, "
     "runs.queue, runs.priority, runs.root_id, runs.epoch, runs.generation, runs.wake_seq, runs.losses, "
     'runs.created_at, runs."key", runs.wait_reason, runs.output, runs.error, runs.owner, runs.parent_id, '
     "runs.cause_run, runs.cause_step, runs.labels, runs.timeout, runs.due_at, runs.first_claimed_at, "
-    "runs.finished_at, runs.cancel_requested, runs.needs_id, runs.limits FROM runs WHERE runs.status = 'queued' "
-    "AND runs.losses < 2 AND runs.needs_id IN (SELECT anon_1.value FROM json_each(?) AS anon_1) AND runs.root_id "
-    "= ? AND runs.queue IN (SELECT anon_2.value FROM json_each(?) AS anon_2) ORDER BY runs.priority DESC, "
-    "runs.id LIMIT ? OFFSET 0"
+    "runs.finished_at, runs.cancel_requested, runs.needs_id, runs.limits FROM json_each(?) AS anon_1 JOIN runs "
+    "ON runs.id IN (SELECT first.id FROM runs AS first WHERE first.root_id = anon_1.value AND first.status = "
+    "'queued' AND first.losses < 2 AND first.needs_id IN (SELECT anon_2.value FROM json_each(?) AS anon_2) AND "
+    "first.queue IN (SELECT anon_3.value FROM json_each(?) AS anon_3) ORDER BY first.priority DESC, first.id "
+    "LIMIT ? OFFSET 0) ORDER BY runs.priority DESC, runs.id LIMIT ? OFFSET 0"
 )
 
-# serves, root, many
-CANDIDATES_OF_ROOT_IN_ANY_QUEUE: Final = (
+# roots, serves, many, same_many
+CANDIDATES_OF_ROOTS_IN_ANY_QUEUE: Final = (
     "SELECT runs.id, runs.kind, runs.name, runs.target, runs.definition_id, runs.status, runs.inputs, "
     "runs.queue, runs.priority, runs.root_id, runs.epoch, runs.generation, runs.wake_seq, runs.losses, "
     'runs.created_at, runs."key", runs.wait_reason, runs.output, runs.error, runs.owner, runs.parent_id, '
     "runs.cause_run, runs.cause_step, runs.labels, runs.timeout, runs.due_at, runs.first_claimed_at, "
-    "runs.finished_at, runs.cancel_requested, runs.needs_id, runs.limits FROM runs WHERE runs.status = 'queued' "
-    "AND runs.losses < 2 AND runs.needs_id IN (SELECT anon_1.value FROM json_each(?) AS anon_1) AND runs.root_id "
-    "= ? ORDER BY runs.priority DESC, runs.id LIMIT ? OFFSET 0"
+    "runs.finished_at, runs.cancel_requested, runs.needs_id, runs.limits FROM json_each(?) AS anon_1 JOIN runs "
+    "ON runs.id IN (SELECT first.id FROM runs AS first WHERE first.root_id = anon_1.value AND first.status = "
+    "'queued' AND first.losses < 2 AND first.needs_id IN (SELECT anon_2.value FROM json_each(?) AS anon_2) ORDER "
+    "BY first.priority DESC, first.id LIMIT ? OFFSET 0) ORDER BY runs.priority DESC, runs.id LIMIT ? OFFSET 0"
 )
 
 # serves
@@ -524,6 +526,10 @@ DEFINITION_DELETE: Final = (
     "runs.definition_id = definitions.id))"
 )
 
+NEEDS_DELETE: Final = (
+    "DELETE FROM needs WHERE (needs.id NOT IN (SELECT definitions.needs_id FROM definitions))"
+)
+
 RUN_FILTERS: Final = {
     "statuses": "runs.status IN (SELECT anon_1.value FROM json_each(?) AS anon_1)",
     "kind": "runs.kind = ?",
@@ -533,6 +539,8 @@ RUN_FILTERS: Final = {
     "key": 'runs."key" = ?',
     "target": "runs.target = ?",
     "id_prefix": "runs.id >= ? AND runs.id < ?",
-    "label": "json_extract(runs.labels, ?) = ?",
+    "label": (
+    'EXISTS (SELECT * FROM json_each(runs.labels) AS anon_1 WHERE anon_1."key" = ? AND anon_1.value = ?)'
+),
     "before": "runs.id < ?",
 }

@@ -242,9 +242,9 @@ class Storage(ABC):
     @abstractmethod
     def prune(self, *, before: Micros, dry_run: bool = False) -> Pruned:
         """Delete whole trees (by root) whose root ended before `before` and in which no run is left unended, with
-        their entries, inbox, history, keys, effects of their own scope (a run's id), and the blobs and definitions
-        that nothing refers to any more. `dry_run` counts and leaves everything. Interned needs stay. `blobs` is 0
-        where values are kept in place."""
+        their entries, inbox, history, keys, effects of their own scope (a run's id), and the blobs, definitions
+        and sets of needs that nothing refers to any more. `dry_run` counts and leaves everything. `blobs` is 0 where
+        values are kept in place."""
 
     # --- liveness --------------------------------------------------------------------------------
 

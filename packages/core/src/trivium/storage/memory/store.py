@@ -123,6 +123,9 @@ class MemoryStorage(Storage):
         used = {row.run.definition_id for row in tables.rows.values()}
         for definition_id in [each for each in tables.definitions if each not in used]:
             del tables.definitions[definition_id]
+        needed = {definition.needs_id for definition in tables.definitions.values()}
+        for needs_id in [each for each in tables.needs if each not in needed]:
+            del tables.needs[needs_id]
 
     # --- liveness --------------------------------------------------------------------------------
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from trivium.ids import new_worker_id
+import pytest
+
+from trivium.ids import new_run_id, new_worker_id
 from trivium.model.commit import RunUnit, StartUnit
 from trivium.model.effects import EffectChange, EffectStatus
 from trivium.model.runs import Definition
@@ -99,6 +101,18 @@ class Claims:
 
         assert bench.claim_ids(request) == [high, low]
         assert bench.status(foreign) is RunStatus.QUEUED
+
+    @pytest.mark.parametrize("queues", [None, frozenset({"default", "slow"})], ids=["any queue", "two queues"])
+    def test_several_trees_are_claimed_in_one_order(self, bench: Bench, queues: frozenset[str] | None) -> None:
+        first, second, third = [bench.running() for _ in range(3)]
+        a, b = bench.spawn(first, new_run(parent=first, queue="slow"), new_run(parent=first, priority=1))
+        c, d = bench.spawn(second, new_run(parent=second, priority=2), new_run(parent=second))
+        bench.spawn(third, new_run(parent=third, priority=9))
+        (e,) = bench.spawn(first, new_run(parent=first))
+        request = bench.request(limit=3, roots=frozenset({first.id, second.id, new_run_id()}), queues=queues)
+
+        assert bench.claim_ids(request) == [c, b, a]
+        assert bench.claim_ids(request) == [d, e]
 
     def test_a_worker_that_is_not_present_gets_nothing(self, bench: Bench) -> None:
         run_id = bench.start()

@@ -88,6 +88,15 @@ class Lists:
         assert listed(bench, RunFilter(labels={"env": "prod", "team": "a"})) == [both]
         assert listed(bench, RunFilter(labels={"team": "b"})) == []
 
+    @pytest.mark.parametrize("name", ['say "hi"', "a.b", "a[0]", "$", "#", "", "it's", "back\\slash", "\u00fc", "a\nb"])
+    def test_a_label_may_have_any_name(self, bench: Bench, name: str) -> None:
+        run_id = bench.start(new_run(labels={name: "x", "other": "y"}))
+        bench.start(new_run(labels={"other": "x"}))
+        bench.start()
+
+        assert listed(bench, RunFilter(labels={name: "x"})) == [run_id]
+        assert listed(bench, RunFilter(labels={name: "y"})) == []
+
 
 class Pruning:
     def test_old_finished_runs_go_with_everything(self, bench: Bench) -> None:
@@ -175,6 +184,26 @@ class Pruning:
         assert bench.storage.effect("orders", "e") is not None
         assert bench.storage.definition(run.definition_id) is not None
         assert bench.claim_ids() == [other]
+
+    def test_needs_go_with_the_last_definition_that_has_them(self, bench: Bench) -> None:
+        rare = [Definition.of("test", name, {}, frozenset({"action:rare"})) for name in ("gone", "kept")]
+        gone, kept = [
+            bench.claim_one(bench.request(serves=[each], roots=frozenset({bench.start(new_run(definition=each))})))
+            for each in rare
+        ]
+        bench.end(gone)
+        bench.clock.advance(1)
+        bench.storage.prune(before=bench.clock.now())
+        assert list(bench.storage.needs()) == [rare[0].needs_id]
+
+        bench.end(kept)
+        bench.clock.advance(1)
+        bench.storage.prune(before=bench.clock.now())
+        assert bench.storage.needs() == {}
+
+        again = bench.start(new_run(definition=rare[0]))
+        assert list(bench.storage.needs()) == [rare[0].needs_id]
+        assert bench.claim_ids(bench.request(serves=rare)) == [again]
 
     def test_pruning_an_empty_store_is_nothing(self, bench: Bench) -> None:
         assert bench.storage.prune(before=Micros(2**60)) == Pruned(runs=0, entries=0, blobs=0)
