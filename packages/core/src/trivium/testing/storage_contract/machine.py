@@ -138,14 +138,18 @@ class StorageMachine(RuleBasedStateMachine):
 
     @rule(
         keys=st.lists(st.sampled_from(sorted(LIMITS)), min_size=1, max_size=2, unique=True),
-        priority=st.sampled_from([0, 1]),
-        parent=st.one_of(st.none(), picks),
+        wider=st.sampled_from([0, 0, 1]),
+        priority=st.sampled_from([0, 1, -1]),
+        definition=st.sampled_from([DEFINITION, DEFINITION, OTHER]),
+        parent=st.one_of(st.none(), picks, picks),
     )
-    def start_with_limits(self, keys: list[str], priority: int, parent: int | None) -> None:
+    def start_with_limits(
+        self, keys: list[str], wider: int, priority: int, definition: Definition, parent: int | None
+    ) -> None:
         # In a queue of their own: whether they are `queued` at a moment is open, and `claim_by` would look at that.
-        limits = tuple(LIMITS[key] for key in keys)
+        limits = tuple(replace(LIMITS[key], limit=LIMITS[key].limit + wider) for key in keys)
         new = NewRun(
-            id=new_run_id(), target="t", definition=DEFINITION, queue="limited", priority=priority, limits=limits
+            id=new_run_id(), target="t", definition=definition, queue="limited", priority=priority, limits=limits
         )
         self._start(self._below(parent, new))
 
