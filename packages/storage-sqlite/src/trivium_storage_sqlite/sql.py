@@ -86,9 +86,7 @@ END_OF: Final = "SELECT runs.priority, runs.error FROM runs WHERE runs.id = ?"
 DEFINITION_KNOWN: Final = "SELECT 1 FROM definitions WHERE definitions.id = ?"
 
 # id, kind, name, body, needs_id
-DEFINITION_ADD: Final = (
-    "INSERT OR IGNORE INTO definitions (id, kind, name, body, needs_id) VALUES (?, ?, ?, ?, ?)"
-)
+DEFINITION_ADD: Final = "INSERT OR IGNORE INTO definitions (id, kind, name, body, needs_id) VALUES (?, ?, ?, ?, ?)"
 
 # id, names
 NEEDS_ADD: Final = "INSERT OR IGNORE INTO needs (id, names) VALUES (?, ?)"
@@ -114,9 +112,7 @@ ITEM_TAKE: Final = "DELETE FROM inbox WHERE inbox.run_id = ? AND inbox.seq = ?"
 INBOX_CLEAR: Final = "DELETE FROM inbox WHERE inbox.run_id = ?"
 
 # run_id
-INBOX_CLEAR_BUT_SIGNALS: Final = (
-    "DELETE FROM inbox WHERE inbox.run_id = ? AND inbox.kind IN ('cancel', 'child_end')"
-)
+INBOX_CLEAR_BUT_SIGNALS: Final = "DELETE FROM inbox WHERE inbox.run_id = ? AND inbox.kind IN ('cancel', 'child_end')"
 
 # run_id, signal_id
 SIGNAL_ID_KNOWN: Final = "SELECT 1 FROM signal_ids WHERE signal_ids.run_id = ? AND signal_ids.id = ?"
@@ -163,27 +159,20 @@ WAITS_FOR: Final = (
 )
 
 # children
-WAITS_OVER: Final = (
-    "DELETE FROM waits WHERE waits.child_id IN (SELECT anon_1.value FROM json_each(?) AS anon_1)"
-)
+WAITS_OVER: Final = "DELETE FROM waits WHERE waits.child_id IN (SELECT anon_1.value FROM json_each(?) AS anon_1)"
 
 # run_id, number
 WAITS_LEFT: Final = "SELECT 1 FROM waits WHERE waits.run_id = ? AND waits.number = ? LIMIT 1 OFFSET 0"
 
 # run_ids
-WAITS_DROP: Final = (
-    "DELETE FROM waits WHERE waits.run_id IN (SELECT anon_1.value FROM json_each(?) AS anon_1)"
-)
+WAITS_DROP: Final = "DELETE FROM waits WHERE waits.run_id IN (SELECT anon_1.value FROM json_each(?) AS anon_1)"
 
 # key, run_id, limit, rank, holder, waiting
-HOLDING_ADD: Final = (
-    'INSERT INTO holdings ("key", run_id, "limit", rank, holder, waiting) VALUES (?, ?, ?, ?, ?, ?)'
-)
+HOLDING_ADD: Final = 'INSERT INTO holdings ("key", run_id, "limit", rank, holder, waiting) VALUES (?, ?, ?, ?, ?, ?)'
 
 # run_id
 HOLDINGS_OF: Final = (
-    'SELECT holdings."key", holdings."limit", holdings.holder, holdings.waiting FROM holdings WHERE '
-    "holdings.run_id = ?"
+    'SELECT holdings."key", holdings."limit", holdings.holder, holdings.waiting FROM holdings WHERE holdings.run_id = ?'
 )
 
 # key
@@ -202,9 +191,7 @@ HELD_ABOVE: Final = (
 )
 
 # new_holder, key, run_id
-HOLDING_TAKE: Final = (
-    'UPDATE holdings SET holder=?, waiting=0 WHERE holdings."key" = ? AND holdings.run_id = ?'
-)
+HOLDING_TAKE: Final = 'UPDATE holdings SET holder=?, waiting=0 WHERE holdings."key" = ? AND holdings.run_id = ?'
 
 # wait, run_id
 HOLDINGS_WAIT: Final = "UPDATE holdings SET waiting=? WHERE holdings.run_id = ?"
@@ -429,9 +416,7 @@ EFFECT: Final = (
 )
 
 # run_id
-NOTES: Final = (
-    "SELECT notes.seq, notes.at, notes.text FROM notes WHERE notes.run_id = ? ORDER BY notes.seq"
-)
+NOTES: Final = "SELECT notes.seq, notes.at, notes.text FROM notes WHERE notes.run_id = ? ORDER BY notes.seq"
 
 # before, many
 OLD_ROOTS: Final = (
@@ -526,9 +511,7 @@ DEFINITION_DELETE: Final = (
     "runs.definition_id = definitions.id))"
 )
 
-NEEDS_DELETE: Final = (
-    "DELETE FROM needs WHERE (needs.id NOT IN (SELECT definitions.needs_id FROM definitions))"
-)
+NEEDS_DELETE: Final = "DELETE FROM needs WHERE (needs.id NOT IN (SELECT definitions.needs_id FROM definitions))"
 
 RUN_FILTERS: Final = {
     "statuses": "runs.status IN (SELECT anon_1.value FROM json_each(?) AS anon_1)",
@@ -539,8 +522,6 @@ RUN_FILTERS: Final = {
     "key": 'runs."key" = ?',
     "target": "runs.target = ?",
     "id_prefix": "runs.id >= ? AND runs.id < ?",
-    "label": (
-    'EXISTS (SELECT * FROM json_each(runs.labels) AS anon_1 WHERE anon_1."key" = ? AND anon_1.value = ?)'
-),
+    "label": ('EXISTS (SELECT * FROM json_each(runs.labels) AS anon_1 WHERE anon_1."key" = ? AND anon_1.value = ?)'),
     "before": "runs.id < ?",
 }
