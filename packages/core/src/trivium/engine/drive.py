@@ -85,6 +85,7 @@ class Drive:
         self._timed_out = False
         self._fault: Failure | None = None
         self._tasks: anyio.abc.TaskGroup | None = None
+        self._spawned = False
         self._first_inbox: Sequence[Item] = claimed.inbox
         self._delivered: anyio.Event | None = None
         self._calls = 0
@@ -113,7 +114,8 @@ class Drive:
                     if self.leaving is Leaving.RELEASED:
                         await self._calls_end()  # what is under way may finish: its outcome is worth keeping
                     self.takes_tasks = False
-                    tasks.cancel_scope.cancel()
+                    if self._spawned:  # a cancel costs as much as a step, and most runs have nothing to cancel
+                        tasks.cancel_scope.cancel()
             self.writes = False
             await self._leave(ending)
         finally:
@@ -449,9 +451,10 @@ class Drive:
 
     @property
     def tasks(self) -> anyio.abc.TaskGroup:
-        """The group of all tasks of the run."""
+        """The group of all tasks of the run, for starting one."""
         if self._tasks is None:
             raise RuntimeError("the drive has not begun")
+        self._spawned = True
         return self._tasks
 
 
