@@ -34,18 +34,32 @@ class Checkpoints:
 
     def __init__(self, path: Path) -> None:
         self._log = f"{path}-wal"
+        self._file = -1
         self._limit = FIRST
         self._delay = FIRST
 
     def after_commit(self, connection: sqlite3.Connection) -> None:
         """Called in turn, outside a transaction. Raises nothing of SQLite's: what was committed stands."""
-        try:
-            size = os.stat(self._log).st_size
-        except FileNotFoundError:
-            return
+        size = self._size()
         if size > self._limit:
             reach("sqlite.before_checkpoint")
             self._limit = self._copy(connection, size)
+
+    def close(self) -> None:
+        """Let go of the log. No lock of SQLite's is on this file, so none goes with it."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def _size(self) -> int:
+        """Bytes of the log. By a seek, not by `stat`: a kernel that was asked for a file's times gives it new ones at the
+        next write, and the sync behind that write then has metadata to write too (a third of a small commit)."""
+        if self._file < 0:
+            try:
+                self._file = os.open(self._log, os.O_RDONLY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                return 0
+        return os.lseek(self._file, 0, os.SEEK_END)
 
     def _copy(self, connection: sqlite3.Connection, size: int) -> int:
         """Copy back what can be; the size from which on to try again."""

@@ -89,6 +89,7 @@ class Database(Forked):
         self._open = False
         while self._readers:
             self._readers.pop().close()
+        self._checkpoints.close()
         writer, self._writer = self._writer, None
         if writer is not None:
             # SQLite copies the log back when the last connection closes, which is a checkpoint: in turn, like all.
@@ -108,6 +109,7 @@ class Database(Forked):
         abandon((self._writer, tuple(self._readers)))
         self._writer = None
         self._readers = deque()
+        self._checkpoints.close()
         self._checkpoints = Checkpoints(self.location.path)
 
     def _connect(self, **pragmas: str | int) -> sqlite3.Connection:
