@@ -117,7 +117,8 @@ def _wait_for(
 def _read(log: Path) -> list[Begun]:
     if not log.exists():
         return []
-    words = [line.split() for line in log.read_text().splitlines()]
+    written = log.read_text()
+    words = [line.split() for line in written[: written.rfind("\n") + 1].splitlines()]  # the last may be half there
     return [Begun(step, int(at), int(pid)) for step, at, pid in words]
 
 
