@@ -52,8 +52,8 @@ class Checkpoints:
             self._file = -1
 
     def _size(self) -> int:
-        """Bytes of the log. By a seek, not by `stat`: a kernel that was asked for a file's times gives it new ones at the
-        next write, and the sync behind that write then has metadata to write too (a third of a small commit)."""
+        """Bytes of the log. By a seek, not by `stat`: a kernel that was asked for a file's times gives it new ones at
+        the next write, and the sync behind that write then has metadata to write too (a third of a small commit)."""
         if self._file < 0:
             try:
                 self._file = os.open(self._log, os.O_RDONLY | os.O_CLOEXEC)
