@@ -15,6 +15,7 @@ import anyio.lowlevel
 import anyio.to_thread
 
 from trivium.clock import Clock, Micros
+from trivium.config import DEFAULT_STORE
 from trivium.engine.engine import Engine
 from trivium.engine.follow import follow
 from trivium.engine.runs import new_root
@@ -38,7 +39,6 @@ from trivium.storage.port import Note, Pruned, RunFilter, Storage, WorkerRecord
 if TYPE_CHECKING:
     from trivium.graph import Drawing, Recorded
 
-DEFAULT_STORE = "sqlite:///trivium.db"
 MOST_DRAWN = 2_000
 """Runs of one tree that a picture shows."""
 

@@ -198,3 +198,24 @@ async def test_a_place_that_was_handed_to_a_call_that_is_cancelled_goes_to_the_n
     executor.close()
 
     assert found == ["third"]
+
+
+async def test_a_stuck_step_is_that_of_its_whole_label_and_of_its_run_only():
+    release, began = threading.Event(), threading.Event()
+
+    def hangs() -> None:
+        began.set()
+        release.wait(30)
+
+    executor = opened(1)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(executor.run, call(hangs, label="run/s10"))
+        await anyio.to_thread.run_sync(began.wait, 5)
+        tasks.cancel_scope.cancel()
+    steps = [executor.is_stuck(label) for label in ("run/s10", "run/s1", "run/s")]
+    runs = [executor.is_stuck_in(run) for run in ("run", "ru", "run/s10")]
+    release.set()
+    ended = await executor.wait_unstuck("run/s10", 30)
+    executor.close()
+
+    assert (steps, runs, ended) == ([True, False, False], [True, False, False], True)

@@ -198,7 +198,7 @@ class Drive:
         self.teller.ended(ending)
 
     async def _release(self) -> None:
-        if any(executor.is_stuck(f"{self.run_id}/") for executor in self.host.executors.values()):
+        if any(executor.is_stuck_in(self.run_id) for executor in self.host.executors.values()):
             _log.warning(
                 "run %s is not handed back yet: a step of it runs in a thread, which cannot be stopped", self.run_id
             )

@@ -48,7 +48,11 @@ class Executor(ABC):
         return True
 
     def is_stuck(self, label: str) -> bool:
-        """Whether a call whose label begins so was cancelled and still runs."""
+        """Whether a call of this label was cancelled and still runs."""
+        return False
+
+    def is_stuck_in(self, run: str) -> bool:
+        """Whether a call whose label is `RUN/...` was cancelled and still runs."""
         return False
 
     @property

@@ -131,7 +131,11 @@ class ThreadExecutor(Executor):
 
     @override
     def is_stuck(self, label: str) -> bool:
-        return any(count and stuck.startswith(label) for stuck, count in self._stuck.items())
+        return self._stuck[label] > 0
+
+    @override
+    def is_stuck_in(self, run: str) -> bool:
+        return any(count and label.startswith(f"{run}/") for label, count in self._stuck.items())
 
     @property
     @override
